@@ -1,0 +1,58 @@
+#!/bin/sh
+# Every check and every test, the cheap ones first:
+#   sh infra/setup.sh --with-browser sh infra/test.sh [SUITE...]
+# SUITE: check integration house e2e browser chaos; all of them when none is named.
+# The last line is "N passed, N failed"; fails when something failed or nothing ran.
+set -eu
+cd "$(dirname "$0")/.."
+PATH=$PWD/.tools/bin:$PWD/node_modules/.bin:$PATH
+export PATH
+
+results=$(mktemp)
+trap 'rm -f "$results" "$results.files"' EXIT
+suites=${*:-check integration house e2e browser chaos}
+
+# suite TITLE JOBS SECONDS FIND_ARGUMENTS... : the test files that find finds, JOBS at a time, each
+# ended after SECONDS.
+suite() {
+  suite_title=$1
+  suite_jobs=$2
+  suite_timeout=$3
+  shift 3
+  find "$@" | sort >"$results.files"
+  if [ ! -s "$results.files" ]; then
+    echo "$suite_title: no test files"
+    return
+  fi
+  echo "$suite_title: $(wc -l <"$results.files") files, $suite_jobs at a time"
+  # The report says whether the suite passed; a failure must not keep the next from running.
+  # shellcheck disable=SC2046 # one word a file
+  tap --reporter=tap --jobs="$suite_jobs" --timeout="$suite_timeout" $(cat "$results.files") 2>&1 |
+    node infra/tap-report.ts "$results" || true
+}
+
+for suite in $suites; do
+  case $suite in
+    check) RASTRO_TEST_RESULTS=$results sh infra/check.sh || true ;;
+    integration)
+      suite 'integration tests' 2 180 packages services infra -name node_modules -prune -o \
+        -name '*.integration.test.ts' -print
+      ;;
+    house)
+      suite 'tests of the whole house' 2 180 test \
+        \( -name node_modules -o -path test/e2e -o -path test/browser -o -path test/chaos \) \
+        -prune -o -name '*.test.ts' -print
+      ;;
+    # These start whole constellations and measure time: one at a time.
+    e2e | browser | chaos)
+      if [ -d "test/$suite" ]; then suite "$suite tests" 1 600 "test/$suite" -name '*.test.ts'; fi
+      ;;
+    *)
+      echo "unknown suite $suite; there are: check integration house e2e browser chaos" >&2
+      exit 2
+      ;;
+  esac
+done
+
+awk '{ passed += $1; failed += $2 }
+  END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }' "$results"
