@@ -1,0 +1,17 @@
+import Type from 'typebox';
+import { defineEvent } from './definition.ts';
+import { CatalogId, Nullable, OneOf, Text, Timestamp } from './scalars.ts';
+
+export const BotHealthChanged = defineEvent({
+  type: 'BotHealthChanged',
+  version: 1,
+  aggregate: 'bot',
+  producers: ['bot-funnel'],
+  summary: 'A bot became able or unable to serve customers.',
+  data: Type.Object({
+    botId: CatalogId,
+    health: OneOf('healthy', 'unhealthy'),
+    reason: Nullable(Text(512)),
+    changedAt: Timestamp,
+  }),
+});

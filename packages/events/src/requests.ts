@@ -1,0 +1,106 @@
+/** NATS request/reply: the one synchronous path between services, used only where marked. */
+import Type, { type Static, type TSchema } from 'typebox';
+import { WorkspaceId } from './envelope.ts';
+import {
+  CatalogId,
+  Cents,
+  Currency,
+  Nullable,
+  OneOf,
+  TelegramUserId,
+  Text,
+  Timestamp,
+  TrackingToken,
+  Uuid,
+} from './scalars.ts';
+
+/** What a request may be refused for; `message` is for people. */
+export const RequestError = Type.Object({
+  code: OneOf('invalid_request', 'not_found', 'unavailable', 'refused'),
+  message: Text(1024),
+});
+
+export interface RequestDefinition<Q extends TSchema = TSchema, R extends TSchema = TSchema> {
+  readonly subject: string;
+  readonly summary: string;
+  readonly request: Q;
+  readonly reply: R;
+}
+
+function defineRequest<Q extends TSchema, R extends TSchema>(
+  definition: RequestDefinition<Q, R>,
+): RequestDefinition<Q, R> {
+  return definition;
+}
+
+const PaymentStatus = OneOf(
+  'pending',
+  'paid',
+  'expired',
+  'cancelled',
+  'refused',
+  'refunded',
+  'partially_refunded',
+  'disputed',
+  'charged_back',
+);
+
+const PaymentView = Type.Object({
+  paymentId: Uuid,
+  checkoutId: Uuid,
+  status: PaymentStatus,
+  productId: CatalogId,
+  amountCents: Cents,
+  currency: Currency,
+  pixCode: Text(1024),
+  expiresAt: Timestamp,
+});
+
+export const paymentsCreate = defineRequest({
+  subject: 'payments.create',
+  summary:
+    'Opens a PIX charge for a product of the catalog; the same `checkoutId`, the same charge.',
+  request: Type.Object({
+    workspaceId: WorkspaceId,
+    checkoutId: Uuid,
+    botId: CatalogId,
+    productId: CatalogId,
+    poolId: Nullable(CatalogId),
+    leadId: Nullable(Uuid),
+    telegramUserId: Nullable(TelegramUserId),
+    trackingToken: Nullable(TrackingToken),
+  }),
+  reply: PaymentView,
+});
+
+export const paymentsRevalidate = defineRequest({
+  subject: 'payments.revalidate',
+  summary: 'Asks the gateway again, at most once a minute a charge, and answers what is known.',
+  request: Type.Object({ workspaceId: WorkspaceId, paymentId: Uuid }),
+  reply: PaymentView,
+});
+
+export const trackingGet = defineRequest({
+  subject: 'tracking.get',
+  summary: 'All that is known of one tracking token, with its journey in order.',
+  request: Type.Object({ workspaceId: WorkspaceId, trackingToken: TrackingToken }),
+  reply: Type.Object({
+    trackingToken: TrackingToken,
+    session: Type.Record(Type.String(), Type.Unknown()),
+    journey: Type.Array(
+      Type.Object({
+        id: Uuid,
+        type: Text(64),
+        time: Timestamp,
+        source: Text(64),
+        data: Type.Record(Type.String(), Type.Unknown()),
+      }),
+    ),
+  }),
+});
+
+export const requestDefinitions = { paymentsCreate, paymentsRevalidate, trackingGet } as const;
+
+export type RequestOf<D extends RequestDefinition> = Static<D['request']>;
+export type ReplyOf<D extends RequestDefinition> = Static<D['reply']>;
+export type RequestProblem = Static<typeof RequestError>;
