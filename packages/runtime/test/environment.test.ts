@@ -1,0 +1,57 @@
+/** Goal: a wrong environment is explained whole, and never echoes a secret. Method: examples. */
+import t from 'tap';
+import { ConfigError, readEnvironment, settings } from '../src/index.ts';
+
+const specs = {
+  PORT: settings.port(8101),
+  NATS_URL: settings.natsUrl(),
+  RASTRO_MASTER_KEY: settings.masterKey(),
+  RASTRO_API_KEY: settings.apiKey(),
+  TRUSTED_PROXIES: settings.trustedProxies(),
+  PUBLIC_ORIGIN: settings.publicOrigin(),
+};
+const good = {
+  NATS_URL: 'nats://127.0.0.1:4222',
+  RASTRO_MASTER_KEY: Buffer.alloc(32, 1).toString('base64'),
+  RASTRO_API_KEY: 'sixteen-letters!',
+};
+
+await t.test('defaults fill in, values are parsed, an empty variable counts as unset', (t) => {
+  const values = readEnvironment(
+    { ...good, PORT: '', PUBLIC_ORIGIN: 'https://go.example.com/' },
+    specs,
+  );
+  t.equal(values.PORT, 8101);
+  t.equal(values.PUBLIC_ORIGIN, 'https://go.example.com');
+  t.same(values.TRUSTED_PROXIES, ['loopback']);
+  t.equal(values.RASTRO_MASTER_KEY.length, 32);
+  t.same(readEnvironment({ ...good, TRUSTED_PROXIES: '10.0.0.0/8, ::1' }, specs).TRUSTED_PROXIES, [
+    '10.0.0.0/8',
+    '::1',
+  ]);
+  t.end();
+});
+
+await t.test('all problems at once, each with the variable and an example', (t) => {
+  const wrong = {
+    PORT: '70000',
+    NATS_URL: 'localhost:4222',
+    RASTRO_MASTER_KEY: 'dG9vIHNob3J0',
+    PUBLIC_ORIGIN: 'ftp://x',
+  };
+  try {
+    readEnvironment(wrong, specs);
+    t.fail('accepted');
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    t.equal(error.problems.length, 5);
+    const text = error.message;
+    t.match(text, /PORT .*whole number from 0 to 65535; for example PORT=8101/);
+    t.match(text, /NATS_URL .*nats:\/\//);
+    t.match(text, /RASTRO_MASTER_KEY .*32 bytes in base64, but is 9/);
+    t.match(text, /RASTRO_API_KEY .*is not set/);
+    t.match(text, /PUBLIC_ORIGIN/);
+    t.notMatch(text, /dG9vIHNob3J0/);
+  }
+  t.end();
+});
