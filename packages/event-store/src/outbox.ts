@@ -1,0 +1,102 @@
+/** Publishes what was committed, in order per journey, until JetStream has confirmed it. */
+import { type RastroEvent } from '@rastro/events';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Queryable, Sql, Transaction } from './types.ts';
+
+/** Resolves once the event is stored; publishing one twice must be harmless. */
+export type Publish = (event: RastroEvent) => Promise<void>;
+
+export interface RelayOptions {
+  readonly sql: Sql;
+  /** The schema whose outbox is relayed; the pool's search path finds its tables. */
+  readonly schema: string;
+  readonly publish: Publish;
+  readonly onError: (error: unknown) => void;
+}
+
+const batchSize = 200;
+const pollMs = 1_000;
+
+/** Runs until disposed of. LISTEN/NOTIFY wakes it; polling covers a lost notification. */
+export async function startOutboxRelay(options: RelayOptions): Promise<AsyncDisposable> {
+  const { sql, schema, onError } = options;
+  const stopping = new AbortController();
+  let wake = Promise.withResolvers<void>();
+  const listening = sql.listen('rastro_outbox', (payload) => {
+    if (payload === schema) wake.resolve();
+  });
+  await listening.then(() => {}, onError);
+
+  async function loop(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      wake = Promise.withResolvers<void>();
+      const published = await relayBatch(options).catch((error: unknown) => {
+        onError(error);
+        return 0;
+      });
+      if (published === batchSize) continue;
+      const poll = delay(pollMs, undefined, { signal: stopping.signal }).catch(() => {});
+      await Promise.race([wake.promise, poll]);
+    }
+  }
+  const running = loop();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stopping.abort();
+      await running;
+      await listening.then((subscription) => subscription.unlisten()).catch(onError);
+    },
+  };
+}
+
+/**
+ * One relay at a time holds the lock: two would overtake each other within a journey.
+ * What could not be published stays, with everything that follows it in the same journey.
+ */
+async function relayBatch({ sql, schema, publish, onError }: RelayOptions): Promise<number> {
+  return sql.begin(async (tx) => {
+    if (!(await holdsLock(tx, schema))) return 0;
+    const rows = await tx<{ position: number; event: RastroEvent }[]>`
+      select position, event from outbox order by position limit ${batchSize}`;
+    const journeys = Map.groupBy(rows, ({ event }) => event.correlationid);
+    const published: number[] = [];
+    await Promise.all(
+      [...journeys.values()]
+        .map(async (journey) => {
+          for (const { position, event } of journey) {
+            await publish(event);
+            published.push(position);
+          }
+        })
+        .map((journey) => journey.catch(onError)),
+    );
+    if (published.length > 0) await tx`delete from outbox where position = any(${published})`;
+    return published.length;
+  });
+}
+
+async function holdsLock(tx: Transaction, schema: string): Promise<boolean> {
+  const [row] = await tx<{ locked: boolean }[]>`
+    select pg_try_advisory_xact_lock(hashtextextended(${`rastro_outbox/${schema}`}, 0)) as locked`;
+  return row?.locked ?? false;
+}
+
+/** Publishes everything ever recorded again, in order: for when JetStream's store was lost. */
+export async function republish(
+  sql: Queryable,
+  publish: Publish,
+  onProgress: (published: number) => void = () => {},
+): Promise<number> {
+  let position = 0;
+  let total = 0;
+  for (;;) {
+    const rows = await sql<{ globalPosition: number; event: RastroEvent }[]>`
+      select global_position, event from events
+      where global_position > ${position} order by global_position limit ${batchSize}`;
+    if (rows.length === 0) return total;
+    for (const { event } of rows) await publish(event);
+    position = rows.at(-1)?.globalPosition ?? position;
+    total += rows.length;
+    onProgress(total);
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Goal: services see the same catalog and can ask each other, also across a restart of NATS.
+ * Method: a real NATS server, killed and started again; both sides of each request.
+ */
+import assert from 'node:assert/strict';
+import { paymentsRevalidate } from '@rastro/events';
+import { newId } from '@rastro/runtime';
+import { eventually, putCatalog, sampleCatalog, startTestServers, testLog } from '@rastro/testing';
+import t, { type Test } from 'tap';
+import {
+  ask,
+  Catalog,
+  connectNats,
+  ensureStreams,
+  followCatalog,
+  type Nats,
+  serveRequests,
+} from '../src/index.ts';
+
+const servers = await startTestServers({ nats: true });
+t.teardown(() => servers[Symbol.asyncDispose]());
+
+async function connected(t: Test): Promise<Nats> {
+  const nats = await connectNats({ url: servers.nats.url, name: 'test', log: testLog() });
+  t.teardown(() => nats[Symbol.asyncDispose]());
+  await ensureStreams(nats);
+  return nats;
+}
+
+await t.test(
+  'the catalog is complete once followed, follows changes and forgets what was removed',
+  async (t) => {
+    const nats = await connected(t);
+    await putCatalog(nats, 'demo', sampleCatalog());
+    const catalog = new Catalog();
+    const following = await followCatalog(nats, { catalog });
+    t.teardown(() => following[Symbol.asyncDispose]());
+    t.equal(catalog.get('pool', 'promo')?.item.slug, 'promo');
+    t.equal(catalog.list('bot').length, 1);
+    await putCatalog(nats, 'demo', [{ kind: 'bot', id: 'bot-a', data: null, version: 2 }]);
+    await eventually(() => assert.deepEqual(catalog.list('bot'), []));
+    await servers.nats.kill();
+    await servers.nats.start();
+    const [product] = sampleCatalog().filter(({ kind }) => kind === 'product');
+    if (!product) throw new Error('no sample product');
+    await eventually(() => putCatalog(nats, 'demo', [{ ...product, id: 'late', version: 1 }]), {
+      timeoutMs: 20_000,
+    });
+    await eventually(() => assert.ok(catalog.get('product', 'late')), { timeoutMs: 20_000 });
+  },
+);
+
+await t.test(
+  'requests are checked, answered, refused in words, and time out as a result',
+  async (t) => {
+    const nats = await connected(t);
+    const request = { workspaceId: 'demo', paymentId: newId() };
+    t.match(await ask(nats.connection, paymentsRevalidate, request, 500), {
+      ok: false,
+      error: { code: 'unavailable' },
+    });
+    await using _server = serveRequests(nats, {
+      definition: paymentsRevalidate,
+      service: 'test',
+      handle: async ({ paymentId }) => {
+        if (paymentId === request.paymentId) throw new Error('secret detail');
+        return { ok: false, error: { code: 'not_found', message: 'no such payment' } };
+      },
+    });
+    await nats.connection.flush();
+    t.match(await ask(nats.connection, paymentsRevalidate, { ...request, paymentId: 'x' }), {
+      error: { code: 'invalid_request', message: /paymentId/ },
+    });
+    const failed = await ask(nats.connection, paymentsRevalidate, request);
+    t.match(failed, { error: { code: 'unavailable' } });
+    t.notMatch(JSON.stringify(failed), /secret detail/);
+    t.match(await ask(nats.connection, paymentsRevalidate, { ...request, paymentId: newId() }), {
+      error: { code: 'not_found' },
+    });
+  },
+);
