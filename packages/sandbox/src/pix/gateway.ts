@@ -1,0 +1,165 @@
+/** The PIX gateway's books: accounts, charges, idempotency keys, expiry. */
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import type { Journal, Table } from '../journal.ts';
+import type { WorldHolder, WorldPixAccount } from '../world.ts';
+import { buildBrCode, readBrCode } from './br-code.ts';
+import {
+  type Change,
+  type Charge,
+  disputeCharge,
+  expireCharge,
+  formatEndToEndId,
+  payCharge,
+  refundCharge,
+} from './charge.ts';
+import type { Webhooks } from './webhooks.ts';
+
+export interface ChargeOrder {
+  externalReference: string;
+  amountCents: number;
+  description: string;
+  expiresInSeconds: number;
+  callbackUrl: string;
+}
+
+export type Creation = { kind: 'created' | 'repeated'; charge: Charge } | { kind: 'key_reused' };
+
+const maxCharges = 20_000;
+
+/** Names an account without keeping its API key. */
+export function accountIdOf(account: WorldPixAccount): string {
+  return createHash('sha256').update(account.apiKey).digest('hex').slice(0, 16);
+}
+
+export class Gateway {
+  readonly #charges: Table<Charge>;
+  readonly #keys: Table<{ chargeId: string; orderHash: string }>;
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  readonly #world: WorldHolder;
+  readonly #webhooks: Webhooks;
+
+  constructor(journal: Journal, world: WorldHolder, webhooks: Webhooks) {
+    this.#charges = journal.table<Charge>('pix.charges', maxCharges);
+    this.#keys = journal.table('pix.keys', maxCharges);
+    this.#world = world;
+    this.#webhooks = webhooks;
+    for (const charge of this.#charges.values()) {
+      if (charge.status === 'pending') this.#armExpiry(charge);
+    }
+  }
+
+  create(account: WorldPixAccount, key: string, order: ChargeOrder): Creation {
+    const accountId = accountIdOf(account);
+    const scopedKey = `${accountId}:${key}`;
+    const orderHash = createHash('sha256').update(JSON.stringify(order)).digest('hex');
+    const before = this.#keys.get(scopedKey);
+    const known = before === undefined ? undefined : this.#charges.get(before.chargeId);
+    if (before !== undefined && known !== undefined) {
+      if (before.orderHash !== orderHash) return { kind: 'key_reused' };
+      return { kind: 'repeated', charge: known };
+    }
+    const charge = newCharge(account, accountId, order);
+    this.#charges.put(charge.id, charge);
+    this.#keys.put(scopedKey, { chargeId: charge.id, orderHash });
+    this.#armExpiry(charge);
+    return { kind: 'created', charge };
+  }
+
+  find(chargeId: string): Charge | undefined {
+    return this.#charges.get(chargeId);
+  }
+
+  /** The charge that a code pays, whoever's it is. */
+  findByCode(code: string): { charge: Charge; payee: string } | { problem: string } {
+    const reading = readBrCode(code);
+    if (!reading.ok) return { problem: reading.problem };
+    const { location, payeeName } = reading.code;
+    const charge = this.#charges.values().find((candidate) => candidate.location === location);
+    if (charge === undefined) return { problem: 'This code is valid, but of no charge here.' };
+    const accounts = this.#world.current.pixAccounts;
+    const account = accounts.find((one) => accountIdOf(one) === charge.accountId);
+    return { charge, payee: account?.name ?? payeeName };
+  }
+
+  /** Newest first. */
+  charges(): Charge[] {
+    return this.#charges.values().toReversed();
+  }
+
+  pay(chargeId: string, evenIfExpired: boolean): Change | null {
+    return this.#change(chargeId, (charge) => {
+      const nowMs = Date.now();
+      const random = randomBytes(9).toString('hex').slice(0, 11);
+      const endToEndId = formatEndToEndId(nowMs, random);
+      return payCharge(charge, { nowMs, endToEndId, evenIfExpired });
+    });
+  }
+
+  refund(chargeId: string, amountCents: number | null): Change | null {
+    return this.#change(chargeId, (charge) => refundCharge(charge, amountCents));
+  }
+
+  dispute(chargeId: string): Change | null {
+    return this.#change(chargeId, disputeCharge);
+  }
+
+  expire(chargeId: string): Change | null {
+    return this.#change(chargeId, expireCharge);
+  }
+
+  reset(): void {
+    this.close();
+    this.#charges.clear();
+    this.#keys.clear();
+  }
+
+  close(): void {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  #change(chargeId: string, decide: (charge: Charge) => Change): Change | null {
+    const charge = this.#charges.get(chargeId);
+    if (charge === undefined) return null;
+    const changed = decide(charge);
+    if (!changed.ok) return changed;
+    clearTimeout(this.#timers.get(chargeId));
+    this.#timers.delete(chargeId);
+    this.#charges.put(chargeId, changed.charge);
+    this.#webhooks.announce(changed.charge, changed.webhook);
+    return changed;
+  }
+
+  #armExpiry(charge: Charge): void {
+    const waitMs = Math.max(0, charge.expiresAtMs - Date.now());
+    const expire = () => this.#change(charge.id, expireCharge);
+    this.#timers.set(charge.id, setTimeout(expire, waitMs));
+  }
+}
+
+function newCharge(account: WorldPixAccount, accountId: string, order: ChargeOrder): Charge {
+  const nowMs = Date.now();
+  const location = `pix.sandbox.test/qr/v2/${randomUUID().replaceAll('-', '')}`;
+  return {
+    id: `chg_${randomBytes(12).toString('hex')}`,
+    accountId,
+    externalReference: order.externalReference,
+    amountCents: order.amountCents,
+    currency: 'BRL',
+    description: order.description,
+    callbackUrl: order.callbackUrl,
+    status: 'pending',
+    pixCode: buildBrCode({
+      location,
+      amountCents: order.amountCents,
+      payeeName: account.name ?? 'Loja de Teste',
+      payeeCity: 'São Paulo',
+    }),
+    location,
+    createdAtMs: nowMs,
+    expiresAtMs: nowMs + order.expiresInSeconds * 1000,
+    paidAtMs: null,
+    endToEndId: null,
+    refundedCents: 0,
+  };
+}
