@@ -1,0 +1,195 @@
+import { checkSchema, startOutboxRelay } from '@rastro/event-store';
+import { paymentsCreate, paymentsRevalidate, type RastroEvent } from '@rastro/events';
+import {
+  ask,
+  Catalog,
+  checkNats,
+  connectNats,
+  ensureStreams,
+  followCatalog,
+  type Nats,
+  publishEvent,
+  subscribe,
+  subscribeRaw,
+  type Subscription,
+} from '@rastro/messaging';
+import {
+  addHealthRoutes,
+  checkPostgres,
+  connectPostgres,
+  createHttpServer,
+  createMetrics,
+  listen,
+  type Logger,
+  type RunningService,
+  type Sql,
+} from '@rastro/runtime';
+import { type BotFleet, createBotFleet } from './adapters/bot-fleet.ts';
+import { type BotHealth, createBotHealth } from './adapters/bot-health.ts';
+import { createBotRunner } from './adapters/bot-runner.ts';
+import { type BotSecrets, createBotSecrets } from './adapters/bot-secrets.ts';
+import { findClick, saveClick } from './adapters/click-store.ts';
+import { findFunnelVersion, findSnapshot, keepFunnelVersion } from './adapters/funnel-versions.ts';
+import { findLead, openLead, rememberPayment, saveDecision } from './adapters/lead-store.ts';
+import { createLiveEffects } from './adapters/live-effects.ts';
+import { startMessageSender } from './adapters/message-sender.ts';
+import { createFunnelMetrics } from './adapters/metrics.ts';
+import { startPaymentRequests } from './adapters/payment-requests.ts';
+import { createTelegram } from './adapters/telegram.ts';
+import { storeUpdate } from './adapters/update-source.ts';
+import type { Incoming } from './core/incoming.ts';
+import type { Config } from './config.ts';
+import { createHandlers, type Handlers } from './handlers.ts';
+import { addRoutes } from './routes.ts';
+import { decodeUpdate, parseIncoming } from './update-schema.ts';
+
+const service = 'bot-funnel';
+const schema = 'funnel';
+const tables = [
+  'events',
+  'outbox',
+  'inbox',
+  'clicks',
+  'leads',
+  'funnel_versions',
+  'observed_payments',
+  'payment_requests',
+  'messages',
+  'bot_health',
+];
+
+/** Receives customers' updates, walks them through funnels, and sends what they are told. */
+export async function startService(config: Config, log: Logger): Promise<RunningService> {
+  await using stack = new AsyncDisposableStack();
+  const { natsUrl, natsReplicas: replicas, postgresUrl, masterKey } = config;
+  const sql = connectPostgres({ url: postgresUrl, schema, service, maxConnections: 12 });
+  stack.defer(() => sql.end({ timeout: 5 }));
+  await checkSchema(sql, schema, tables);
+  const nats = stack.use(
+    await connectNats({ url: natsUrl, name: service, log, topology: { replicas } }),
+  );
+  await ensureStreams(nats);
+  const onError = (error: unknown): void => log.error({ err: error }, 'something went wrong');
+  const publish = (event: RastroEvent): Promise<void> => publishEvent(nats, event);
+  stack.use(await startOutboxRelay({ sql, schema, publish, onError }));
+
+  const catalog = new Catalog();
+  const telegram = createTelegram({ apiRoot: config.telegramApiUrl });
+  const secrets = createBotSecrets({ catalog, telegram, masterKey, log });
+  const health = createBotHealth({ sql, onError });
+  const registry = createMetrics(service);
+  const metrics = createFunnelMetrics(registry);
+  const parts = { config, log, sql, nats, catalog, secrets, health, metrics };
+  const store = async (incoming: Incoming): Promise<void> => {
+    await storeUpdate(nats, incoming);
+    metrics.updates.inc({ type: incoming.content.type });
+  };
+  const fleet = stack.use(createFleet(parts, store));
+  stack.use(await followCatalog(nats, { catalog, onChange: () => fleet.reconcile() }));
+  const handlers = startWork(parts, stack);
+  for (const subscription of await subscribeAll(nats, handlers)) stack.use(subscription);
+
+  const app = createHttpServer({ log, trustedProxies: config.trustedProxies });
+  stack.defer(() => app.close());
+  const checks = { postgres: () => checkPostgres(sql), nats: () => checkNats(nats) };
+  addHealthRoutes(app, { checks, metrics: registry });
+  addRoutes(app, { findBot: secrets.findWebhook, storeUpdate: store });
+  const url = await listen(app, config);
+  const owned = stack.move();
+  return { url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly sql: Sql;
+  readonly nats: Nats;
+  readonly catalog: Catalog;
+  readonly secrets: BotSecrets;
+  readonly health: BotHealth;
+  readonly metrics: ReturnType<typeof createFunnelMetrics>;
+}
+
+function createFleet(
+  { config, log, catalog, secrets, health }: Parts,
+  store: (incoming: Incoming) => Promise<void>,
+): BotFleet {
+  const webhookOrigin = config.telegramUpdates === 'webhook' ? config.publicOrigin : null;
+  const runner = { health, secrets, log, store, decode: decodeUpdate, webhookOrigin };
+  return createBotFleet({ catalog, keep: createBotRunner(runner) });
+}
+
+/** Starts what works off tables, and returns the handlers that fill them. */
+function startWork(parts: Parts, stack: AsyncDisposableStack): Handlers {
+  const { config, log, sql, nats, catalog, secrets, health, metrics } = parts;
+  const { apiOf } = secrets;
+  const { sends, requests } = metrics;
+  const onUnauthorized = (botId: string): void => health.suspect(botId);
+  const sender = stack.use(startMessageSender({ sql, log, apiOf, onUnauthorized, sends }));
+  const payments = stack.use(
+    startPaymentRequests({
+      sql,
+      log,
+      requests,
+      createPayment: (request) => ask(nats.connection, paymentsCreate, request),
+      onMessage: () => sender.wake(),
+    }),
+  );
+  const live = stack.use(
+    createLiveEffects({
+      log,
+      apiOf,
+      revalidate: (workspaceId, paymentId) =>
+        ask(nats.connection, paymentsRevalidate, { workspaceId, paymentId }),
+    }),
+  );
+  return createHandlers({
+    sql,
+    catalog,
+    publicOrigin: config.publicOrigin,
+    leads: { open: openLead, find: findLead, save: saveDecision, rememberPayment },
+    funnels: { keep: keepFunnelVersion, byVersion: findFunnelVersion, byKey: findSnapshot },
+    findClick: (trackingToken) => findClick(sql, trackingToken),
+    saveClick: (event) => saveClick(sql, event.workspaceid, event.data),
+    carryOut: (effects, incoming) => live.carryOut(effects, incoming),
+    onQueued: () => {
+      sender.wake();
+      payments.wake();
+    },
+  });
+}
+
+function subscribeAll(nats: Nats, handlers: Handlers): Promise<Subscription[]> {
+  return Promise.all([
+    subscribe(nats, {
+      service,
+      purpose: 'clicks',
+      stream: 'TRAFFIC',
+      types: ['ClickTracked'],
+      handle: (event) => handlers.onClick(event),
+    }),
+    subscribe(nats, {
+      service,
+      purpose: 'commerce',
+      stream: 'COMMERCE',
+      types: [
+        'PaymentCreated',
+        'PaymentPaid',
+        'PaymentExpired',
+        'PaymentRefused',
+        'PaymentRefunded',
+        'DeliveryIssued',
+      ],
+      handle: (event) => handlers.onCommerce(event),
+    }),
+    subscribeRaw(nats, {
+      service,
+      purpose: 'updates',
+      stream: 'UPDATES',
+      filterSubjects: ['telegram.>'],
+      parse: parseIncoming,
+      keyOf: ({ botId, telegramUserId }) => `${botId}:${telegramUserId}`,
+      handle: (incoming) => handlers.onUpdate(incoming),
+    }),
+  ]);
+}

@@ -1,0 +1,93 @@
+/**
+ * Goal: each message keeps within Telegram's limits and no value breaks out of its markup.
+ * Method: renders messages with hostile values and looks at what would be sent.
+ */
+import t from 'tap';
+import { renderMessage } from '../../src/adapters/message-rendering.ts';
+import type { Message, Pix } from '../../src/core/message.ts';
+import { readConfig } from '../../src/config.ts';
+
+const hostile = '</code><a href="tg://x">&lt;';
+const pix: Pix = {
+  paymentId: '019aa0f0-0000-7000-8000-000000000002',
+  productName: 'E-book',
+  amountCents: 123_456,
+  currency: 'BRL',
+  pixCode: '00020126',
+  checkoutNotice: null,
+  expiresAt: '2026-11-21T02:30:20.500Z',
+};
+const buttonsOf = (message: Message) =>
+  renderMessage(message).flatMap(({ keyboard }) => keyboard.flat());
+
+await t.test('a PIX has price, Brazilian time, code, QR picture and its buttons', async (t) => {
+  const [part, ...rest] = renderMessage({ kind: 'pix', pix });
+  t.equal(rest.length, 0);
+  t.match(part?.html, 'R$ 1.234,56');
+  t.match(part?.html, '20/11 às 23:30');
+  t.match(part?.html, '<code>00020126</code>');
+  t.equal(part?.qrText, '00020126');
+  t.match(buttonsOf({ kind: 'pix', pix }), [{ copy_text: { text: '00020126' } }, {}]);
+  const long = { ...pix, pixCode: 'x'.repeat(257) };
+  t.equal(buttonsOf({ kind: 'pix', pix: long }).length, 1, 'no copy button past 256 characters');
+});
+
+await t.test('what does not fit a caption follows its picture', async (t) => {
+  const parts = renderMessage({ kind: 'pix', pix: { ...pix, checkoutNotice: 'n'.repeat(1_024) } });
+  t.strictSame(
+    parts.map(({ qrText, html }) => [qrText !== null, html === '']),
+    [
+      [true, true],
+      [false, false],
+    ],
+  );
+  t.match(parts[1]?.html, 'n'.repeat(1_024));
+});
+
+await t.test('nothing breaks out', async (t) => {
+  const notices = [
+    { about: 'expired', productName: hostile, checkoutId: pix.paymentId },
+    { about: 'refused', productName: hostile, checkoutId: pix.paymentId },
+    { about: 'delayed', checkoutId: pix.paymentId },
+    { about: 'unavailable', checkoutId: pix.paymentId },
+    {
+      about: 'refunded',
+      productName: hostile,
+      totalRefundedCents: 1,
+      currency: 'USD',
+      isPartial: true,
+    },
+  ] as const;
+  const messages: Message[] = [
+    { kind: 'step', snapshotKey: '1', step: 0, text: hostile, buttons: [] },
+    {
+      kind: 'pix',
+      pix: { ...pix, productName: hostile, pixCode: hostile, checkoutNotice: hostile },
+    },
+    { kind: 'paid', productName: hostile },
+    { kind: 'delivery', productName: hostile, link: `https://x/${hostile}` },
+    { kind: 'delivery', productName: hostile, link: null },
+    ...notices.map((notice): Message => ({ kind: 'notice', notice })),
+  ];
+  for (const part of messages.flatMap(renderMessage)) {
+    const rest = part.html.replaceAll(/<\/?(?:b|code)>/g, '');
+    t.notMatch(rest, /[<>"]|&(?!(?:amp|lt|gt|quot);)/);
+    const opened = part.html.match(/<(?:b|code)>/g)?.length;
+    t.equal(opened, part.html.match(/<\/(?:b|code)>/g)?.length);
+  }
+  const [delivery] = renderMessage({ kind: 'delivery', productName: 'E', link: 'https://x/1' });
+  t.equal(delivery?.hasPreview, false, 'a preview would open the delivery page');
+});
+
+await t.test('updates are pushed to https and fetched elsewhere', async (t) => {
+  const environment = {
+    NATS_URL: 'nats://127.0.0.1:4222',
+    POSTGRES_URL: 'postgres://127.0.0.1/rastro',
+    RASTRO_MASTER_KEY: Buffer.alloc(32).toString('base64'),
+  };
+  const mode = (more: object) => readConfig({ ...environment, ...more }).telegramUpdates;
+  t.equal(mode({}), 'polling');
+  t.equal(mode({ PUBLIC_ORIGIN: 'https://go.example.com' }), 'webhook');
+  t.equal(mode({ PUBLIC_ORIGIN: 'https://x.example', TELEGRAM_UPDATES: 'polling' }), 'polling');
+  t.throws(() => mode({ TELEGRAM_UPDATES: 'pigeons' }), { code: 'CONFIG_INVALID' });
+});
