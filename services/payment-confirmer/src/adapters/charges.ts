@@ -1,0 +1,156 @@
+/** Table `charges`: what was asked of a gateway for each checkout, and when to ask again. */
+import type { Queryable, Transaction } from '@rastro/runtime';
+import type { OpenedCharge, PaymentStatus } from '../core/gateway.ts';
+import type { PaymentSubject } from '../core/payment.ts';
+
+export interface Charge extends PaymentSubject {
+  readonly workspaceId: string;
+  readonly expiresInSeconds: number;
+  readonly callbackUrl: string;
+  readonly createdAt: Date;
+  readonly status: PaymentStatus;
+  /** Null while the gateway has not made it, or did and we never heard. */
+  readonly opened: OpenedFields | null;
+  /** Number of the last question whose answer was believed. */
+  readonly answeredCount: number;
+}
+
+export interface OpenedFields {
+  readonly gatewayChargeId: string;
+  readonly pixCode: string;
+  readonly expiresAt: Date;
+}
+
+/** A question to the gateway; a later one has a higher number. */
+export interface Question {
+  readonly charge: OpenCharge;
+  readonly number: number;
+}
+
+export type OpenCharge = Charge & { readonly opened: OpenedFields };
+
+export type NewCharge = PaymentSubject &
+  Pick<Charge, 'workspaceId' | 'expiresInSeconds' | 'callbackUrl'>;
+
+type Row = Omit<Charge, 'opened'> & {
+  readonly state: 'creating' | 'open';
+  readonly askedCount: number;
+} & { readonly [K in keyof OpenedFields]: OpenedFields[K] | null };
+
+function chargeOf(row: Row): Charge {
+  const { gatewayChargeId, pixCode, expiresAt } = row;
+  const isOpen = gatewayChargeId !== null && pixCode !== null && expiresAt !== null;
+  return { ...row, opened: isOpen ? { gatewayChargeId, pixCode, expiresAt } : null };
+}
+
+export function isOpen(charge: Charge): charge is OpenCharge {
+  return charge.opened !== null;
+}
+
+/** The charge of a checkout: the given one, or the one that was there before. */
+export async function reserveCharge(sql: Queryable, charge: NewCharge): Promise<Charge> {
+  await sql`insert into charges ${sql(charge as never)} on conflict (checkout_id) do nothing`;
+  const found = await findByCheckout(sql, charge.checkoutId);
+  if (!found) throw new Error(`charge of checkout ${charge.checkoutId} vanished`);
+  return found;
+}
+
+export async function findByCheckout(
+  sql: Queryable,
+  checkoutId: string,
+): Promise<Charge | undefined> {
+  const [row] = await sql<Row[]>`select * from charges where checkout_id = ${checkoutId}`;
+  return row && chargeOf(row);
+}
+
+export async function findCharge(sql: Queryable, paymentId: string): Promise<Charge | undefined> {
+  const [row] = await sql<Row[]>`select * from charges where payment_id = ${paymentId}`;
+  return row && chargeOf(row);
+}
+
+/** For gateways that do not hand back our reference. */
+export async function findByGateway(
+  sql: Queryable,
+  { accountId, chargeId }: { accountId: string; chargeId: string },
+): Promise<Charge | undefined> {
+  const [row] = await sql<Row[]>`
+    select * from charges where account_id = ${accountId} and gateway_charge_id = ${chargeId}`;
+  return row && chargeOf(row);
+}
+
+/** Others who want to change this payment wait until the transaction ends. */
+export async function lockCharge(tx: Transaction, paymentId: string): Promise<Charge> {
+  const [row] = await tx<Row[]>`
+    select * from charges where payment_id = ${paymentId} for update`;
+  if (!row) throw new Error(`charge ${paymentId} vanished`);
+  return chargeOf(row);
+}
+
+export async function markOpen(
+  tx: Transaction,
+  paymentId: string,
+  { charge, nextCheckAt }: { charge: OpenedCharge; nextCheckAt: Date | null },
+): Promise<void> {
+  const { chargeId: gatewayChargeId, pixCode, expiresAt } = charge;
+  const changes = { state: 'open', gatewayChargeId, pixCode, expiresAt, nextCheckAt };
+  await tx`update charges set ${tx(changes)} where payment_id = ${paymentId}`;
+}
+
+export async function markAnswered(
+  tx: Transaction,
+  paymentId: string,
+  changes: { answeredCount: number; status: PaymentStatus; nextCheckAt: Date | null },
+): Promise<void> {
+  await tx`update charges set ${tx(changes)} where payment_id = ${paymentId}`;
+}
+
+/**
+ * Takes the right to ask the gateway about a charge, or null when it was asked less than
+ * `minIntervalMs` ago. Counts for everybody's budget.
+ */
+export async function takeQuestion(
+  sql: Queryable,
+  paymentId: string,
+  minIntervalMs: number,
+): Promise<Question | null> {
+  const [row] = await sql<Row[]>`
+    update charges set asked_count = asked_count + 1, asked_at = now()
+    where payment_id = ${paymentId} and state = 'open'
+      and (asked_at is null or asked_at <= now() - ${minIntervalMs} * interval '1 millisecond')
+    returning *`;
+  return row ? questionOf(row) : null;
+}
+
+/** One more question, besides those that are planned. */
+export async function askAgain(sql: Queryable, paymentId: string, inMs: number): Promise<void> {
+  await sql`
+    update charges
+    set next_check_at = least(next_check_at, now() + ${inMs} * interval '1 millisecond')
+    where payment_id = ${paymentId}`;
+}
+
+/**
+ * Charges whose time to be asked about has come. Should the answer never be recorded, they come
+ * again after `minIntervalMs`, here or in another process.
+ */
+export async function takeDueQuestions(
+  sql: Queryable,
+  { limit, minIntervalMs }: { limit: number; minIntervalMs: number },
+): Promise<Question[]> {
+  const rows = await sql<Row[]>`
+    update charges set asked_count = asked_count + 1, asked_at = now(),
+      next_check_at = now() + ${minIntervalMs} * interval '1 millisecond'
+    where payment_id in (
+      select payment_id from charges
+      where next_check_at <= now() and state = 'open'
+        and (asked_at is null or asked_at <= now() - ${minIntervalMs} * interval '1 millisecond')
+      order by next_check_at limit ${limit} for update skip locked)
+    returning *`;
+  return rows.map(questionOf);
+}
+
+function questionOf(row: Row): Question {
+  const charge = chargeOf(row);
+  if (!isOpen(charge)) throw new Error(`charge ${row.paymentId} is open without a PIX code`);
+  return { charge, number: row.askedCount };
+}

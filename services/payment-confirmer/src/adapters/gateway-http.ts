@@ -1,0 +1,103 @@
+/** How every gateway is spoken to: bounded in time and size, and never following redirects. */
+import { type Decoder, parseJson } from '@rastro/events';
+import { Agent, type Dispatcher, request } from 'undici';
+
+/** No usable answer could be had; the outcome of what was asked is unknown. */
+export class GatewayError extends Error {
+  readonly code = 'GATEWAY_UNAVAILABLE';
+
+  constructor(what: string, cause?: unknown) {
+    super(what, cause === undefined ? {} : { cause });
+    this.name = 'GatewayError';
+  }
+}
+
+// Below the ten seconds that whoever asks us for a charge waits.
+const timeoutMs = 8_000;
+const maxAnswerBytes = 262_144;
+
+/** One pool of connections for all gateways. */
+export function createGatewayAgent(): Agent {
+  return new Agent({
+    connect: { timeout: 3_000 },
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    keepAliveTimeout: 10_000,
+    maxResponseSize: maxAnswerBytes,
+  });
+}
+
+export interface GatewayRequest {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+}
+
+export type GatewayAnswer =
+  | { readonly kind: 'ok'; readonly json: unknown }
+  /** 4xx: asking again will not help; `problem` is the gateway's own text, shortened. */
+  | { readonly kind: 'refused'; readonly status: number; readonly problem: string };
+
+/** @throws {GatewayError} on timeouts, resets, 429, 5xx, redirects and answers that are not JSON. */
+export async function askGateway(
+  dispatcher: Dispatcher,
+  { method, url, headers, body }: GatewayRequest,
+): Promise<GatewayAnswer> {
+  const { status, text } = await exchange(() =>
+    request(url, {
+      dispatcher,
+      method,
+      headers: {
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: AbortSignal.timeout(timeoutMs),
+    }),
+  );
+  const isOk = status >= 200 && status < 300;
+  const isFinal = status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+  if (!isOk && !isFinal) throw new GatewayError(`the gateway answered ${status}`);
+  if (isFinal) return { kind: 'refused', status, problem: problemIn(text) };
+  const json = parseJson(text);
+  if (!json.ok) throw new GatewayError('the gateway answered something that is not JSON');
+  return { kind: 'ok', json: json.value };
+}
+
+async function exchange(
+  send: () => Promise<Dispatcher.ResponseData>,
+): Promise<{ status: number; text: string }> {
+  try {
+    const { statusCode, body } = await send();
+    return { status: statusCode, text: await body.text() };
+  } catch (error) {
+    throw new GatewayError(`the gateway did not answer: ${(error as Error).message}`, error);
+  }
+}
+
+/** Only the fields in which gateways explain themselves: the rest might be about a person. */
+function problemIn(text: string): string {
+  const json = parseJson(text);
+  const { detail, message, error } = ((json.ok ? json.value : null) ?? {}) as Record<
+    string,
+    unknown
+  >;
+  const found = [detail, message, error].find((value) => typeof value === 'string');
+  return typeof found === 'string' ? found.slice(0, 256) : 'without saying why';
+}
+
+/** @throws {GatewayError} when the answer lacks what the gateway's documentation promises. */
+export function readAnswer<T>(decode: Decoder<T>, json: unknown): T {
+  const decoded = decode(json);
+  if (!decoded.ok)
+    throw new GatewayError(`the gateway's answer is not as agreed: ${decoded.problem}`);
+  return decoded.value;
+}
+
+/** Any ISO 8601 time as we write them; null for null and for what is no time. */
+export function isoTime(value: string | null | undefined): string | null {
+  const date = new Date(value ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
+}

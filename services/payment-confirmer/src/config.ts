@@ -1,0 +1,37 @@
+import { type Environment, readEnvironment, settings, wholeNumber } from '@rastro/runtime';
+import { defaultSchedule } from './core/schedule.ts';
+
+export type Config = ReturnType<typeof readConfig>;
+
+/** @throws {ConfigError} naming every variable that is missing or wrong. */
+export function readConfig(environment: Environment) {
+  const env = readEnvironment(environment, {
+    HOST: settings.host(),
+    PORT: settings.port(8104),
+    LOG_LEVEL: settings.logLevel(),
+    NATS_URL: settings.natsUrl(),
+    NATS_REPLICAS: settings.natsReplicas(),
+    POSTGRES_URL: settings.postgresUrl(),
+    RASTRO_MASTER_KEY: settings.masterKey(),
+    PUBLIC_ORIGIN: settings.publicOrigin(),
+    TRUSTED_PROXIES: settings.trustedProxies(),
+    PIX_EXPIRY_MINUTES: wholeNumber(
+      1,
+      7 * 24 * 60,
+    )({ default: 30, desc: 'how long a PIX code can be paid', example: '30' }),
+  });
+  return {
+    host: env.HOST,
+    port: env.PORT,
+    logLevel: env.LOG_LEVEL,
+    natsUrl: env.NATS_URL,
+    natsReplicas: env.NATS_REPLICAS,
+    postgresUrl: env.POSTGRES_URL,
+    masterKey: env.RASTRO_MASTER_KEY,
+    publicOrigin: env.PUBLIC_ORIGIN,
+    trustedProxies: env.TRUSTED_PROXIES,
+    pixExpirySeconds: env.PIX_EXPIRY_MINUTES * 60,
+    /** When gateways are asked again; not from the environment, since their terms fix it. */
+    schedule: defaultSchedule,
+  };
+}

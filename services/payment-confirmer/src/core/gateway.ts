@@ -1,0 +1,104 @@
+/** What a payment gateway is to us, in words that are the same for all of them. */
+import type { paymentsCreate, ReplyOf } from '@rastro/events';
+
+export type PaymentStatus = ReplyOf<typeof paymentsCreate>['status'];
+
+/** Times are ISO 8601 UTC with ms; null where the gateway does not say. */
+export interface ChargeReport {
+  readonly chargeId: string;
+  /** Our `payment.id`, as we gave it when the charge was made. */
+  readonly reference: string | null;
+  readonly amountCents: number | null;
+  readonly currency: string | null;
+  /** `unknown`: a status that this version does not know; it changes nothing. */
+  readonly status: PaymentStatus | 'unknown';
+  /** In the gateway's own word, for the log. */
+  readonly statusAtGateway: string;
+  readonly paidAt: string | null;
+  readonly endToEndId: string | null;
+  /** All that went back so far. */
+  readonly refundedCents: number | null;
+}
+
+/** The answer to the making of a charge. */
+export interface OpenedCharge extends ChargeReport {
+  readonly pixCode: string;
+  readonly expiresAt: string;
+  /** Some gateways' test accounts hand out codes that no bank can read; those are not checked. */
+  readonly isTestMode: boolean;
+}
+
+export interface ChargeOrder {
+  /** Also the idempotency key: the same id, the same charge. */
+  readonly paymentId: string;
+  readonly amountCents: number;
+  readonly currency: string;
+  readonly description: string;
+  readonly expiresInSeconds: number;
+  readonly callbackUrl: string;
+}
+
+export type Opening =
+  | { readonly ok: true; readonly charge: OpenedCharge }
+  /** The gateway will not make this charge however often it is asked. */
+  | { readonly ok: false; readonly reason: string };
+
+/** A webhook as it came in. */
+export interface WebhookDelivery {
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly body: Uint8Array;
+}
+
+/** Says which charge to ask about; what it claims about that charge is only ever compared. */
+export interface WebhookHint {
+  /** The same for each delivery of one message. */
+  readonly webhookId: string;
+  /** In the gateway's own word, e.g. `charge.paid`. */
+  readonly type: string;
+  /** False for pings and types that are of no interest here: accepted, and nothing else. */
+  readonly isAboutCharge: boolean;
+  readonly chargeId: string | null;
+  readonly reference: string | null;
+  readonly amountCents: number | null;
+  readonly currency: string | null;
+  /** What may be kept of the body: never the payer. */
+  readonly record: Readonly<Record<string, unknown>>;
+}
+
+export type WebhookVerdict =
+  | { readonly outcome: 'verified'; readonly hint: WebhookHint }
+  | { readonly outcome: 'forged' | 'stale' | 'malformed'; readonly problem: string };
+
+/** One account at one gateway. Methods reject with `GatewayError` when no answer can be had. */
+export interface Gateway {
+  readonly kind: string;
+  createCharge(order: ChargeOrder): Promise<Opening>;
+  /** Null when the gateway knows no such charge. */
+  getCharge(chargeId: string): Promise<ChargeReport | null>;
+  /** @param amountCents at most what is left of the charge. */
+  refund(chargeId: string, amountCents: number): Promise<ChargeReport>;
+  verifyWebhook(delivery: WebhookDelivery): Promise<WebhookVerdict>;
+}
+
+/** What is compared before any word about a charge counts. */
+export interface ChargeIdentity {
+  readonly chargeId: string | null;
+  readonly reference: string | null;
+  readonly amountCents: number | null;
+  readonly currency: string | null;
+}
+
+/** Says what differs, or null. What is not told cannot differ. */
+export function mismatchOf(expected: ChargeIdentity, told: ChargeIdentity): string | null {
+  const names = ['chargeId', 'reference', 'amountCents', 'currency'] as const;
+  const wrong = names
+    .filter((name) => told[name] !== null && told[name] !== expected[name])
+    .map((name) => `${name} is ${String(told[name])}, expected ${String(expected[name])}`);
+  return wrong.length === 0 ? null : wrong.join('; ');
+}
+
+/** The same for a word that money depends on: an amount that nobody vouches for proves nothing. */
+export function disproofOf(expected: ChargeIdentity, told: ChargeIdentity): string | null {
+  return told.amountCents === null ? 'the amount is not told' : mismatchOf(expected, told);
+}

@@ -1,0 +1,199 @@
+/**
+ * One payment, from the opened charge to the last word about its money.
+ *
+ *   pending → paid | expired | cancelled | refused · expired → paid (late)
+ *   paid → partially_refunded | refunded | disputed | charged_back · disputed → back
+ *
+ * Cancelled, refused, refunded and charged back are final. Facts may come twice and in any order.
+ */
+import type { DataOf, EventBody } from '@rastro/events';
+import type { ChargeReport, PaymentStatus } from './gateway.ts';
+
+export type PaymentEvent = EventBody<
+  | 'PaymentCreated'
+  | 'PaymentPaid'
+  | 'PaymentExpired'
+  | 'PaymentRefused'
+  | 'PaymentRefunded'
+  | 'PaymentDisputed'
+  | 'PaymentChargedBack'
+>;
+
+/** Whose payment it is and for what: the same in all of its events. */
+export type PaymentSubject = Omit<
+  DataOf<'PaymentCreated'>,
+  'gateway' | 'gatewayChargeId' | 'pixCode' | 'checkoutNotice' | 'createdAt' | 'expiresAt'
+>;
+
+export interface OpenPayment {
+  readonly status: PaymentStatus;
+  readonly subject: PaymentSubject;
+  readonly expiresAt: string;
+  readonly refundedCents: number;
+}
+
+export type State = { readonly status: 'none' } | OpenPayment;
+
+export const initialState: State = { status: 'none' };
+
+export function evolve(state: State, event: PaymentEvent): State {
+  if (event.type === 'PaymentCreated') return created(event.data);
+  if (state.status === 'none') return state;
+  switch (event.type) {
+    case 'PaymentPaid':
+      return { ...state, status: 'paid' };
+    case 'PaymentExpired':
+      return { ...state, status: 'expired' };
+    case 'PaymentRefused':
+      return { ...state, status: event.data.outcome ?? 'refused' };
+    case 'PaymentRefunded': {
+      const { isPartial, totalRefundedCents: refundedCents } = event.data;
+      return { ...state, status: isPartial ? 'partially_refunded' : 'refunded', refundedCents };
+    }
+    case 'PaymentDisputed':
+      return { ...state, status: event.data.isOpen ? 'disputed' : beforeDispute(state) };
+    case 'PaymentChargedBack':
+      return { ...state, status: 'charged_back' };
+    default:
+      return state;
+  }
+}
+
+function created(data: DataOf<'PaymentCreated'>): OpenPayment {
+  return {
+    status: 'pending',
+    subject: subjectOf(data),
+    expiresAt: data.expiresAt,
+    refundedCents: 0,
+  };
+}
+
+/** Picks what all events of a payment carry out of anything that has it and more. */
+export function subjectOf(of: PaymentSubject): PaymentSubject {
+  return {
+    paymentId: of.paymentId,
+    checkoutId: of.checkoutId,
+    accountId: of.accountId,
+    botId: of.botId,
+    poolId: of.poolId,
+    trackingToken: of.trackingToken,
+    leadId: of.leadId,
+    telegramUserId: of.telegramUserId,
+    productId: of.productId,
+    productName: of.productName,
+    amountCents: of.amountCents,
+    currency: of.currency,
+  };
+}
+
+const beforeDispute = (state: OpenPayment): PaymentStatus =>
+  state.refundedCents > 0 ? 'partially_refunded' : 'paid';
+
+export type Command =
+  | { readonly type: 'create'; readonly data: DataOf<'PaymentCreated'> }
+  | {
+      /** The gateway was asked and has answered; amount and reference were compared before. */
+      readonly type: 'observe';
+      readonly report: ChargeReport;
+      readonly proof: DataOf<'PaymentPaid'>['proof'];
+      /** ISO 8601. */
+      readonly at: string;
+    };
+
+type Observation = Extract<Command, { type: 'observe' }>;
+
+export function decide(state: State, command: Command): PaymentEvent[] {
+  if (command.type === 'create') {
+    return state.status === 'none' ? [{ type: 'PaymentCreated', data: command.data }] : [];
+  }
+  if (state.status === 'none' || contradictionIn(state, command.report) !== null) return [];
+  return isPaidStatus(command.report.status)
+    ? observePaid(state, command)
+    : observeUnpaid(state, command);
+}
+
+/** Why a report cannot be true, or cannot be understood: for an alarm; it changes nothing. */
+export function contradictionIn(state: State, report: ChargeReport): string | null {
+  if (report.status === 'unknown') return `unknown status ${report.statusAtGateway}`;
+  const isEnded = state.status === 'cancelled' || state.status === 'refused';
+  if (isEnded && isPaidStatus(report.status)) {
+    return `reported as ${report.status} although it is ${state.status}`;
+  }
+  return null;
+}
+
+/** Statuses that only a charge has whose money came, wherever it went afterwards. */
+const isPaidStatus = (status: ChargeReport['status']): boolean =>
+  ['paid', 'partially_refunded', 'refunded', 'disputed', 'charged_back'].includes(status);
+
+function observeUnpaid(state: OpenPayment, { report, at }: Observation): PaymentEvent[] {
+  if (state.status !== 'pending') return [];
+  const { subject, expiresAt } = state;
+  const { status } = report;
+  if (status === 'cancelled' || status === 'refused') {
+    const reason = `${status} at the gateway`;
+    return [
+      { type: 'PaymentRefused', data: { ...subject, reason, outcome: status, refusedAt: at } },
+    ];
+  }
+  const isOver = status === 'expired' || (status === 'pending' && at >= expiresAt);
+  return isOver ? [{ type: 'PaymentExpired', data: { ...subject, expiredAt: at } }] : [];
+}
+
+/** A refund or dispute of a payment that we never saw paid says both, in order. */
+function observePaid(state: OpenPayment, observation: Observation): PaymentEvent[] {
+  const isNews = state.status === 'pending' || state.status === 'expired';
+  const payment = isNews ? [paid(state, observation)] : [];
+  const afterwards = payment.reduce(evolve, state) as OpenPayment;
+  return [...payment, ...observeMoney(afterwards, observation)];
+}
+
+function paid(state: OpenPayment, { report, proof, at }: Observation): PaymentEvent {
+  // A gateway's clock may run ahead of ours; nothing was paid in the future.
+  const paidAt = report.paidAt !== null && report.paidAt < at ? report.paidAt : at;
+  const isLate = state.status === 'expired' || paidAt > state.expiresAt;
+  const { endToEndId } = report;
+  return {
+    type: 'PaymentPaid',
+    data: { ...state.subject, paidAt, confirmedAt: at, endToEndId, isLate, proof },
+  };
+}
+
+/** What became of money that had come. */
+function observeMoney(state: OpenPayment, { report, at }: Observation): PaymentEvent[] {
+  const { status, subject } = state;
+  if (status === 'refunded' || status === 'charged_back') return [];
+  switch (report.status) {
+    case 'charged_back':
+      return [{ type: 'PaymentChargedBack', data: { ...subject, chargedBackAt: at } }];
+    case 'refunded':
+      return [refunded(state, subject.amountCents, at)];
+    case 'disputed':
+      return status === 'disputed' ? [] : [disputed(state, true, at)];
+    case 'paid':
+      return status === 'disputed' ? [disputed(state, false, at)] : [];
+    case 'partially_refunded': {
+      const closing = status === 'disputed' ? [disputed(state, false, at)] : [];
+      const now = closing.reduce(evolve, state) as OpenPayment;
+      const totalCents = report.refundedCents ?? now.refundedCents;
+      const isMore = totalCents > now.refundedCents || now.status === 'paid';
+      return isMore ? [...closing, refunded(now, totalCents, at)] : closing;
+    }
+    case 'pending':
+    case 'expired':
+    case 'cancelled':
+    case 'refused':
+    case 'unknown':
+      return [];
+  }
+}
+
+function refunded({ subject }: OpenPayment, totalCents: number, at: string): PaymentEvent {
+  const isPartial = totalCents < subject.amountCents;
+  const data = { ...subject, totalRefundedCents: totalCents, isPartial, refundedAt: at };
+  return { type: 'PaymentRefunded', data };
+}
+
+function disputed({ subject }: OpenPayment, isOpen: boolean, at: string): PaymentEvent {
+  return { type: 'PaymentDisputed', data: { ...subject, isOpen, disputedAt: at } };
+}

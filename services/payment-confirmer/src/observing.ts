@@ -1,0 +1,153 @@
+/** Asks the gateway about a charge and records what follows: the only way to `PaymentPaid`. */
+import { append, readStream } from '@rastro/event-store';
+import { envelop } from '@rastro/events';
+import { type Logger, newId, type Sql, type Transaction } from '@rastro/runtime';
+import {
+  isOpen,
+  lockCharge,
+  markAnswered,
+  type OpenCharge,
+  type Question,
+} from './adapters/charges.ts';
+import { GatewayError } from './adapters/gateway-http.ts';
+import type { ChooseGateway } from './adapters/gateways.ts';
+import type { Metrics } from './adapters/metrics.ts';
+import { type ChargeReport, disproofOf, type PaymentStatus } from './core/gateway.ts';
+import {
+  contradictionIn,
+  decide,
+  evolve,
+  initialState,
+  type PaymentEvent,
+  type State,
+} from './core/payment.ts';
+import { nextCheckMs, type Schedule } from './core/schedule.ts';
+
+export interface ObservingOptions {
+  readonly sql: Sql;
+  readonly chooseGateway: ChooseGateway;
+  readonly schedule: Schedule;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+export type Observation =
+  | { readonly kind: 'recorded'; readonly isNews: boolean }
+  | { readonly kind: 'mismatch' }
+  /** A later question was answered first: ask again. */
+  | { readonly kind: 'overtaken' };
+
+/**
+ * @param causationId what made us ask.
+ * @throws {GatewayError} when the gateway cannot be asked right now.
+ */
+export type Observe = (question: Question, causationId?: string) => Promise<Observation>;
+
+export const streamOf = (paymentId: string): string => `payment-${paymentId}`;
+
+export function createObserve(options: ObservingOptions): Observe {
+  const { sql, chooseGateway, metrics, log } = options;
+  return async ({ charge, number }, causationId) => {
+    const { paymentId, accountId } = charge;
+    const choice = chooseGateway(accountId);
+    if (!choice.ok) throw new GatewayError(choice.message);
+    const { gateway } = choice;
+    const report = await gateway.getCharge(charge.opened.gatewayChargeId);
+    const disproof =
+      report === null ? 'the gateway does not know it' : disproofOf(identityOf(charge), report);
+    if (disproof !== null) {
+      metrics.mismatches.inc({ kind: gateway.kind, source: 'gateway' });
+      log.error({ paymentId, accountId, disproof }, 'a charge is not what we asked for; unchanged');
+    }
+    const believed = disproof === null ? report : null;
+    const answer = { number, report: believed, kind: gateway.kind, causationId };
+    const recorded = await sql.begin((tx) => record(tx, { paymentId, ...answer }, options));
+    if (recorded === null) return { kind: 'overtaken' };
+    for (const event of recorded) metrics.payments.inc({ status: statusAfter(event) });
+    const isNews = recorded.length > 0;
+    return disproof === null ? { kind: 'recorded', isNews } : { kind: 'mismatch' };
+  };
+}
+
+interface Answer {
+  readonly paymentId: string;
+  readonly number: number;
+  /** Null when it was not to be believed; the question is answered all the same. */
+  readonly report: ChargeReport | null;
+  readonly kind: string;
+  readonly causationId: string | undefined;
+}
+
+/** Everything that follows from one answer, or null when a later one was recorded before. */
+async function record(
+  tx: Transaction,
+  { paymentId, number, report, kind, causationId }: Answer,
+  { schedule, metrics, log }: ObservingOptions,
+): Promise<PaymentEvent[] | null> {
+  const charge = await lockCharge(tx, paymentId);
+  if (charge.answeredCount >= number || !isOpen(charge)) return null;
+  const history = (await readStream(tx, streamOf(paymentId))) as unknown as PaymentEvent[];
+  const state = history.reduce(evolve, initialState);
+  const now = new Date();
+  const at = now.toISOString();
+  const contradiction = report && contradictionIn(state, report);
+  if (contradiction) {
+    metrics.contradictions.inc({ kind });
+    log.error({ paymentId, contradiction }, 'a gateway reports what cannot be; nothing is changed');
+  }
+  const events = report ? decide(state, { type: 'observe', report, proof: 'requery', at }) : [];
+  const { workspaceId } = charge;
+  await append(tx, {
+    streamId: streamOf(paymentId),
+    expectedVersion: history.length,
+    events: events.map((event) => wrap(event, { workspaceId, time: at, causationId })),
+  });
+  const status = statusOf(events.reduce(evolve, state), charge.status);
+  const nextCheckAt = nextCheck(charge, { schedule, status, nowMs: now.getTime() });
+  await markAnswered(tx, paymentId, { answeredCount: number, status, nextCheckAt });
+  return events;
+}
+
+/** Puts a payment's event into its envelope. */
+export function wrap(
+  event: PaymentEvent,
+  circumstances: { workspaceId: string; time: string; causationId?: string | undefined },
+) {
+  const { paymentId } = event.data;
+  const source = 'payment-confirmer';
+  return envelop(event, { ...circumstances, id: newId(), source, aggregateId: paymentId });
+}
+
+const identityOf = (charge: OpenCharge) => ({
+  chargeId: charge.opened.gatewayChargeId,
+  reference: charge.paymentId,
+  amountCents: charge.amountCents,
+  currency: charge.currency,
+});
+
+const statusOf = (state: State, fallback: PaymentStatus): PaymentStatus =>
+  state.status === 'none' ? fallback : state.status;
+
+/** For the counter: the status that an event by itself leads to. */
+function statusAfter(event: PaymentEvent): string {
+  const state = evolve(
+    { status: 'pending', subject: event.data, expiresAt: '', refundedCents: 0 },
+    event,
+  );
+  return state.status;
+}
+
+/** Paid and ended charges are left to webhooks. */
+function nextCheck(
+  charge: OpenCharge,
+  { schedule, status, nowMs }: { schedule: Schedule; status: PaymentStatus; nowMs: number },
+): Date | null {
+  if (status !== 'pending' && status !== 'expired') return null;
+  const { createdAt, opened } = charge;
+  const nextMs = nextCheckMs(schedule, {
+    createdAtMs: createdAt.getTime(),
+    expiresAtMs: opened.expiresAt.getTime(),
+    nowMs,
+  });
+  return nextMs === null ? null : new Date(nextMs);
+}

@@ -1,0 +1,78 @@
+import { type HttpServer, type Logger, Problem } from '@rastro/runtime';
+import Type from 'typebox';
+import type { ChooseGateway } from './adapters/gateways.ts';
+import type { Metrics } from './adapters/metrics.ts';
+import type { NewWebhook } from './adapters/webhook-inbox.ts';
+import type { WebhookVerdict } from './core/gateway.ts';
+
+export interface RouteOptions {
+  readonly chooseGateway: ChooseGateway;
+  /** Resolves with false for a message that came before. */
+  readonly store: (webhook: NewWebhook) => Promise<boolean>;
+  /** Something was stored. */
+  readonly wake: () => void;
+  readonly metrics: Pick<Metrics, 'webhooks'>;
+  readonly log: Logger;
+}
+
+const maxBodyBytes = 65_536;
+// No pattern: whatever is no id is no account either, and gets the same 404.
+const Params = Type.Object({ accountId: Type.String() });
+const Received = Type.Object({ received: Type.Literal(true) });
+
+/** `POST /webhooks/:accountId`: prove, store, answer; what it means is found out afterwards. */
+export async function addRoutes(app: HttpServer, options: RouteOptions): Promise<void> {
+  const { store, wake, metrics } = options;
+  await app.register(async (scope) => {
+    // Signatures are over bytes, and gateways are careless with content types.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser(
+      '*',
+      { parseAs: 'buffer' },
+      async (_: unknown, body: Buffer) => body,
+    );
+    scope.post<{ Params: { accountId: string }; Body: Buffer | undefined }>(
+      '/webhooks/:accountId',
+      { bodyLimit: maxBodyBytes, schema: { params: Params, response: { 200: Received } } },
+      async (request) => {
+        const { accountId } = request.params;
+        const { gateway, workspaceId } = chooseOrRefuse(accountId, options);
+        const { kind } = gateway;
+        const verdict = await gateway.verifyWebhook({
+          headers: request.headers,
+          query: request.query as Record<string, unknown>,
+          body: request.body ?? Buffer.alloc(0),
+        });
+        if (verdict.outcome !== 'verified') {
+          metrics.webhooks.inc({ kind, outcome: verdict.outcome });
+          throw refusalOf(verdict, accountId, options.log);
+        }
+        const isNew = await store({ accountId, kind, workspaceId, hint: verdict.hint });
+        metrics.webhooks.inc({ kind, outcome: isNew ? 'accepted' : 'duplicate' });
+        if (isNew) wake();
+        return { received: true } as const;
+      },
+    );
+  });
+}
+
+function chooseOrRefuse(accountId: string, { chooseGateway, log }: RouteOptions) {
+  const choice = chooseGateway(accountId);
+  if (choice.ok) return choice;
+  if (choice.why === 'unknown') {
+    throw new Problem(404, 'Not found', 'There is no such account.');
+  }
+  log.error({ accountId, problem: choice.message }, 'webhooks of an account cannot be checked');
+  throw new Problem(503, 'Not ready', 'Webhooks of this account cannot be checked right now.');
+}
+
+function refusalOf(
+  verdict: Exclude<WebhookVerdict, { outcome: 'verified' }>,
+  accountId: string,
+  log: Logger,
+): Problem {
+  const { outcome, problem } = verdict;
+  log.warn({ accountId, outcome, problem }, 'a webhook was refused');
+  if (outcome === 'malformed') return new Problem(400, 'Malformed webhook', problem);
+  return new Problem(401, 'Not proven', 'The signature or the timestamp of this webhook is wrong.');
+}

@@ -1,0 +1,132 @@
+import { checkSchema, startOutboxRelay } from '@rastro/event-store';
+import { paymentsCreate, paymentsRevalidate, type RastroEvent } from '@rastro/events';
+import {
+  Catalog,
+  checkNats,
+  connectNats,
+  ensureStreams,
+  followCatalog,
+  publishEvent,
+  serveRequests,
+} from '@rastro/messaging';
+import {
+  addHealthRoutes,
+  checkPostgres,
+  connectPostgres,
+  createHttpServer,
+  listen,
+  type Logger,
+  type RunningService,
+} from '@rastro/runtime';
+import { takeDueQuestions } from './adapters/charges.ts';
+import { createGatewayAgent } from './adapters/gateway-http.ts';
+import { createGateways } from './adapters/gateways.ts';
+import { createPaymentMetrics } from './adapters/metrics.ts';
+import { settleWebhook, storeWebhook, takeWebhooks } from './adapters/webhook-inbox.ts';
+import { startWorker, type Worker } from './adapters/worker.ts';
+import type { Config } from './config.ts';
+import {
+  createPayment,
+  processWebhook,
+  reconcileCharge,
+  type RevalidateOptions,
+  revalidatePayment,
+  type WebhookOptions,
+} from './handlers.ts';
+import { createObserve } from './observing.ts';
+import { createOpenCharges } from './opening.ts';
+import { addRoutes } from './routes.ts';
+
+const service = 'payment-confirmer';
+const schema = 'payments';
+const maxConnections = 10;
+const pollMs = 1_000;
+
+/** Opens PIX charges, and believes in a payment only once the gateway itself has said so. */
+export async function startService(config: Config, log: Logger): Promise<RunningService> {
+  await using stack = new AsyncDisposableStack();
+  const { schedule, publicOrigin, pixExpirySeconds } = config;
+
+  const sql = connectPostgres({ url: config.postgresUrl, schema, service, maxConnections });
+  stack.defer(() => sql.end({ timeout: 5 }));
+  await checkSchema(sql, schema, ['events', 'outbox', 'charges', 'webhooks']);
+  const nats = stack.use(
+    await connectNats({
+      url: config.natsUrl,
+      name: service,
+      log,
+      topology: { replicas: config.natsReplicas },
+    }),
+  );
+  await ensureStreams(nats);
+  const catalog = new Catalog();
+  stack.use(await followCatalog(nats, { catalog }));
+
+  const metrics = createPaymentMetrics(service);
+  const dispatcher = createGatewayAgent();
+  stack.defer(() => dispatcher.destroy());
+  const { masterKey } = config;
+  const chooseGateway = createGateways({ catalog, masterKey, dispatcher, metrics });
+  const onError = (error: unknown) => log.error({ err: error }, 'background work failed');
+
+  const publish = (event: RastroEvent) => publishEvent(nats, event);
+  stack.use(await startOutboxRelay({ sql, schema, publish, onError }));
+  const edges = { sql, chooseGateway, schedule, metrics, log };
+  const observe = createObserve(edges);
+  const openCharge = createOpenCharges(edges);
+  const webhooks = stack.use(startWebhookWorker({ ...edges, observe, openCharge, onError }));
+  stack.use(startReconciler({ ...edges, observe, onError }));
+  const handle = createPayment({ ...edges, catalog, openCharge, publicOrigin, pixExpirySeconds });
+  stack.use(serveRequests(nats, { definition: paymentsCreate, service, handle }));
+  const revalidate = revalidatePayment({ ...edges, observe });
+  stack.use(serveRequests(nats, { definition: paymentsRevalidate, service, handle: revalidate }));
+
+  const app = createHttpServer({ log, trustedProxies: config.trustedProxies });
+  stack.defer(() => app.close());
+  addHealthRoutes(app, {
+    checks: { postgres: () => checkPostgres(sql), nats: () => checkNats(nats) },
+    metrics: metrics.registry,
+  });
+  await addRoutes(app, {
+    chooseGateway,
+    store: (webhook) => storeWebhook(sql, webhook),
+    wake: () => webhooks.wake(),
+    metrics,
+    log,
+  });
+  const url = await listen(app, config);
+
+  const owned = stack.move();
+  return { url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+type OnError = { readonly onError: (error: unknown) => void };
+
+function startWebhookWorker(options: WebhookOptions & OnError): Worker {
+  const { sql, metrics, onError } = options;
+  const process = processWebhook(options);
+  return startWorker({
+    take: (limit) => takeWebhooks(sql, limit),
+    run: async (webhook) => {
+      const outcome = await process(webhook);
+      await settleWebhook(sql, webhook.id, outcome);
+      const label = typeof outcome === 'string' ? outcome : 'retried';
+      metrics.webhooksProcessed.inc({ kind: webhook.kind, outcome: label });
+    },
+    onError,
+    concurrency: 8,
+    pollMs,
+  });
+}
+
+function startReconciler(options: RevalidateOptions & { log: Logger } & OnError): Worker {
+  const { sql, schedule, onError } = options;
+  const { minIntervalMs } = schedule;
+  return startWorker({
+    take: (limit) => takeDueQuestions(sql, { limit, minIntervalMs }),
+    run: reconcileCharge(options),
+    onError,
+    concurrency: 4,
+    pollMs,
+  });
+}
