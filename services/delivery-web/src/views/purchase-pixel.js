@@ -1,0 +1,125 @@
+/*
+ * Fires the Pixel's Purchase, once per browser, and tells us Meta's cookies afterwards.
+ * Runs on the delivery page only; all it needs stands in the page as data.
+ */
+(() => {
+  'use strict';
+  const data = JSON.parse(document.getElementById('page-data').textContent);
+  const { pixel, pixelScriptUrl, beaconUrl, addressWithoutToken } = data;
+  const markName = `rastro_${pixel.eventId}`;
+  const addressWithToken = location.pathname;
+  const hideAtMostMs = 8000;
+  const hideAfterLoadMs = 3000;
+  const cookiesWithinMs = 2000;
+
+  function readCookie(name) {
+    const pair = document.cookie.split('; ').find((text) => text.startsWith(`${name}=`));
+    return pair === undefined ? undefined : pair.slice(name.length + 1) || undefined;
+  }
+
+  // Storage may be forbidden or forgotten by an in-app browser: two marks are better than one.
+  function isMarked() {
+    try {
+      if (localStorage.getItem(markName)) return true;
+    } catch {
+      // Forbidden: then the cookie is the mark.
+    }
+    return readCookie(markName) !== undefined;
+  }
+
+  function mark() {
+    try {
+      localStorage.setItem(markName, '1');
+    } catch {
+      // Forbidden or full: then the cookie is the mark.
+    }
+    document.cookie = `${markName}=1; Path=/delivery; Max-Age=7776000; SameSite=Lax`;
+  }
+
+  /*
+   * The Pixel tells Meta the page's address, and whoever has the token has the purchase. While it
+   * reports, the address stands there without the token; a reload meanwhile finds its way back.
+   */
+  function hideToken() {
+    try {
+      sessionStorage.setItem('rastro_delivery', addressWithToken);
+      history.replaceState(history.state, '', addressWithoutToken);
+    } catch {
+      return; // without the way back the address stays as it is
+    }
+    setTimeout(showToken, hideAtMostMs);
+    addEventListener('pagehide', showToken);
+    document.addEventListener('visibilitychange', showToken);
+  }
+
+  function showToken() {
+    if (location.pathname === addressWithToken) return;
+    history.replaceState(history.state, '', addressWithToken);
+  }
+
+  /** Meta's base code, without its automatic events: each of those would lack an event id. */
+  function loadPixel(onSettled) {
+    const fbq = (...call) => (fbq.callMethod ? fbq.callMethod(...call) : fbq.queue.push(call));
+    Object.assign(fbq, {
+      push: fbq,
+      loaded: true,
+      version: '2.0',
+      queue: [],
+      disablePushState: true,
+    });
+    window.fbq = fbq;
+    window._fbq = fbq;
+    const script = document.createElement('script');
+    script.async = true;
+    script.src = pixelScriptUrl;
+    script.addEventListener('load', () => onSettled(true));
+    script.addEventListener('error', () => onSettled(false));
+    document.head.append(script);
+    return fbq;
+  }
+
+  function beacon() {
+    const [_fbp, _fbc, _fbi] = ['_fbp', '_fbc', '_fbi'].map(readCookie);
+    if (!pixel.trackingToken || !(_fbp || _fbc || _fbi)) return;
+    const { trackingToken: tracking_token, slug } = pixel;
+    const body = { tracking_token, slug, _fbp, _fbc, _fbi, page_type: 'delivery' };
+    const blob = new Blob([JSON.stringify(body)], { type: 'application/json' });
+    if (navigator.sendBeacon?.(beaconUrl, blob)) return;
+    fetch(beaconUrl, { method: 'POST', body: blob, keepalive: true }).catch(() => {});
+  }
+
+  /** The Pixel writes its cookies a little after it has loaded, and not all of them always. */
+  function beaconOnceCookiesAreThere() {
+    const startedMs = Date.now();
+    let isSent = false;
+    const send = () => {
+      if (isSent) return;
+      isSent = true;
+      clearInterval(timer);
+      beacon();
+    };
+    const timer = setInterval(() => {
+      const isOver = Date.now() - startedMs > cookiesWithinMs;
+      if (isOver || (readCookie('_fbp') && readCookie('_fbc'))) send();
+    }, 100);
+    addEventListener('pagehide', send);
+  }
+
+  function fire() {
+    if (isMarked()) return;
+    hideToken();
+    const fbq = loadPixel((isLoaded) => {
+      if (isLoaded) mark();
+      setTimeout(showToken, isLoaded ? hideAfterLoadMs : 0);
+      beaconOnceCookiesAreThere();
+    });
+    const { pixelId, externalIds, customData, eventId } = pixel;
+    fbq('set', 'autoConfig', false, pixelId);
+    fbq('init', pixelId, externalIds.length > 0 ? { external_id: externalIds } : {});
+    fbq('trackSingle', pixelId, 'Purchase', customData, { eventID: eventId });
+  }
+
+  // A page that was rendered ahead of its user has no visitor yet.
+  if (document.prerendering) document.addEventListener('prerenderingchange', fire, { once: true });
+  else fire();
+})();
