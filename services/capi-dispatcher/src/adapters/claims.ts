@@ -1,0 +1,151 @@
+/** Leases on rows of the ledger: whoever holds one is alone in sending that row. */
+import type { Sql, Transaction } from '@rastro/runtime';
+import { rejected } from '../core/conversion.ts';
+import { type Pace, triage } from '../core/pace.ts';
+import { announce } from './announce.ts';
+import { composeAll, type ComposeOptions } from './compose.ts';
+import { attemptedOf, type Claimed, type Lane, type StoredConversion } from './lane.ts';
+
+export interface ClaimOptions extends ComposeOptions {
+  readonly sql: Sql;
+  /** Names this dispatcher in `locked_by`; another one after a restart. */
+  readonly dispatcherId: string;
+  readonly pace: Pick<Pace, 'leaseMs'>;
+}
+
+export interface Claims {
+  /** Up to `limit` rows that are due, oldest first, none of a parked or paused pixel. */
+  claim(lane: Lane, limit: number): Promise<Claimed[]>;
+  /** One row of a parked pixel, money first, to find out whether it works again. */
+  claimProbe(lane: Lane): Promise<Claimed[]>;
+  /**
+   * Counts another attempt and begins the lease anew, also of those that wait for their turn.
+   * @returns the rows whose lease still stood.
+   */
+  renew(rows: readonly Claimed[], waiting: readonly Claimed[]): Promise<Claimed[]>;
+  /** Gives rows back that were not sent after all. */
+  release(rows: readonly Claimed[]): Promise<void>;
+}
+
+export function createClaims(options: ClaimOptions): Claims {
+  const { sql, dispatcherId, pace } = options;
+  return {
+    claim: (lane, limit) =>
+      sql.begin(async (tx) => {
+        const { workspaceId, pixelId, eventName } = lane;
+        const open = await tx`
+          select 1 from pixels where workspace_id = ${workspaceId} and pixel_id = ${pixelId}
+            and state = 'open' and (paused_until is null or paused_until <= now())`;
+        if (open.length === 0) return [];
+        const rows = await tx<StoredConversion[]>`
+          select ${columns(tx)} from conversions
+          where workspace_id = ${workspaceId} and pixel_id = ${pixelId}
+            and event_name = ${eventName} and due_at <= now()
+            and state in ('waiting', 'due', 'unconfirmed')
+          order by due_at limit ${limit} for update skip locked`;
+        return lease(tx, rows, options);
+      }),
+    claimProbe: ({ workspaceId, pixelId }) =>
+      sql.begin(async (tx) => {
+        const rows = await tx<StoredConversion[]>`
+          select ${columns(tx)} from conversions
+          where workspace_id = ${workspaceId} and pixel_id = ${pixelId} and state = 'parked'
+          order by event_name desc, due_at desc limit 1 for update skip locked`;
+        return lease(tx, rows, options);
+      }),
+    async renew(rows, waiting) {
+      const ids = rows.map(({ id }) => id);
+      const all = [...ids, ...waiting.map(({ id }) => id)];
+      const renewed = await sql<{ id: string; attempts: number }[]>`
+        update conversions set
+          attempts = attempts + case when id = any(${ids}::uuid[]) then 1 else 0 end,
+          locked_until = now() + ${pace.leaseMs} * interval '1 millisecond', updated_at = now()
+        where id = any(${all}::uuid[])
+          and state = 'sending' and locked_by = ${dispatcherId} and locked_until > now()
+        returning id, attempts`;
+      const attempts = new Map(renewed.map((row) => [row.id, row.attempts]));
+      return rows.flatMap((row) => {
+        const count = attempts.get(row.id);
+        return count === undefined ? [] : [{ ...row, attempts: count }];
+      });
+    },
+    async release(rows) {
+      if (rows.length === 0) return;
+      await sql`
+        update conversions set state = case when unknown_since is null then 'due'
+            else 'unconfirmed' end, attempts = greatest(attempts - 1, 0),
+          locked_by = null, locked_until = null, updated_at = now()
+        where id = any(${rows.map(({ id }) => id)}::uuid[])
+          and state = 'sending' and locked_by = ${dispatcherId}`;
+    },
+  };
+}
+
+export function columns(tx: Transaction) {
+  return tx`id, workspace_id, pixel_id, pool_id, event_name, event_id, tracking_token, payment_id,
+    event_time, attempts, first_attempt_at, unknown_since, body, test_event_code, version`;
+}
+
+/** Before the call, and committed before it: what is about to be sent, and by whom. */
+async function lease(
+  tx: Transaction,
+  rows: readonly StoredConversion[],
+  options: ClaimOptions,
+): Promise<Claimed[]> {
+  if (rows.length === 0) return [];
+  const nowMs = Date.now();
+  const verdicts = Map.groupBy(rows, (row) =>
+    triage(
+      {
+        eventTimeSeconds: row.eventTime,
+        firstAttemptAtMs: row.firstAttemptAt?.getTime() ?? null,
+        unknownSinceMs: row.unknownSince?.getTime() ?? null,
+      },
+      nowMs,
+    ),
+  );
+  await expire(tx, verdicts.get('expired') ?? []);
+  await close(tx, verdicts.get('dead') ?? [], 'dead', 'the outcome stayed unknown for 48 hours');
+  const sendable = verdicts.get('send') ?? [];
+  const frozen = await composeAll(tx, sendable, options);
+  const unmatched = sendable.filter(({ id }) => !frozen.has(id));
+  await close(tx, unmatched, 'skipped', 'no_match_keys');
+  const claimed = sendable.flatMap((row): Claimed[] => {
+    const body = frozen.get(row.id);
+    return body ? [{ ...attemptedOf(row), ...body, attempts: row.attempts + 1 }] : [];
+  });
+  if (claimed.length === 0) return [];
+  await tx`
+    update conversions set state = 'sending', locked_by = ${options.dispatcherId},
+      locked_until = now() + ${options.pace.leaseMs} * interval '1 millisecond',
+      attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, now()),
+      body = given.body, test_event_code = given.test_code, updated_at = now()
+    from unnest(${claimed.map(({ id }) => id)}::uuid[],
+      ${claimed.map(({ body }) => body)}::text[],
+      ${claimed.map(({ testEventCode }) => testEventCode)}::text[]) as given(id, body, test_code)
+    where conversions.id = given.id`;
+  return claimed;
+}
+
+async function expire(tx: Transaction, rows: readonly StoredConversion[]): Promise<void> {
+  const reason = 'older than 7 days: Meta would refuse it and all that is sent with it';
+  const complaint = { httpStatus: null, code: null, subcode: null, reason };
+  await close(tx, rows, 'expired', reason);
+  const rejectedAt = new Date().toISOString();
+  await announce(
+    tx,
+    rows.map((row) => ({ ...row, event: rejected(row, { ...complaint, rejectedAt }) })),
+  );
+}
+
+async function close(
+  tx: Transaction,
+  rows: readonly StoredConversion[],
+  state: 'expired' | 'dead' | 'skipped',
+  reason: string,
+): Promise<void> {
+  if (rows.length === 0) return;
+  await tx`
+    update conversions set state = ${state}, reason = ${reason}, updated_at = now()
+    where id = any(${rows.map(({ id }) => id)}::uuid[])`;
+}

@@ -1,0 +1,83 @@
+/** Freezes an event's JSON at its first attempt, from all that is known by then. */
+import type { Transaction } from '@rastro/runtime';
+import { initialJourney, type Journey } from '../core/journey.ts';
+import type { Order } from '../core/order.ts';
+import type { Pool } from '../core/plan.ts';
+import { pageViewEvent, purchaseEvent, type ServerEvent } from '../core/server-event.ts';
+import { hasMatchKeys } from '../core/user-data.ts';
+import type { StoredConversion } from './lane.ts';
+
+export interface ComposeOptions {
+  readonly pools: (workspaceId: string) => readonly Pool[];
+  readonly deliveryUrl: string;
+}
+
+export interface Frozen {
+  readonly body: string;
+  readonly testEventCode: string | null;
+}
+
+/** By row id; a row without an entry has nothing that Meta could match a person by. */
+export async function composeAll(
+  tx: Transaction,
+  rows: readonly StoredConversion[],
+  options: ComposeOptions,
+): Promise<Map<string, Frozen>> {
+  const fresh = rows.filter(({ body }) => body === null);
+  const journeys = await loadJourneys(tx, fresh);
+  const orders = await loadOrders(tx, fresh);
+  const frozen = new Map<string, Frozen>();
+  for (const row of rows) {
+    if (row.body !== null) {
+      frozen.set(row.id, { body: row.body, testEventCode: row.testEventCode });
+      continue;
+    }
+    const event = compose(row, journeys, orders, options.deliveryUrl);
+    if (!event || !hasMatchKeys(event.user_data)) continue;
+    const pool = options.pools(row.workspaceId).find(({ id }) => id === row.poolId);
+    const testEventCode = pool?.meta.testEventCode || null;
+    frozen.set(row.id, { body: JSON.stringify(event), testEventCode });
+  }
+  return frozen;
+}
+
+function compose(
+  row: StoredConversion,
+  journeys: ReadonlyMap<string, Journey>,
+  orders: ReadonlyMap<string, Order>,
+  deliveryUrl: string,
+): ServerEvent | undefined {
+  const stamp = { eventId: row.eventId, eventTimeSeconds: row.eventTime };
+  const journey = journeys.get(row.trackingToken ?? '');
+  if (row.eventName === 'PageView') {
+    const { click } = journey ?? initialJourney;
+    return journey && click ? pageViewEvent({ ...journey, click }, stamp) : undefined;
+  }
+  const order = orders.get(row.paymentId ?? '');
+  if (!order?.paid) return undefined;
+  const { paid } = order;
+  return purchaseEvent({ ...order, paid }, journey ?? null, { ...stamp, deliveryUrl });
+}
+
+async function loadJourneys(
+  tx: Transaction,
+  rows: readonly StoredConversion[],
+): Promise<Map<string, Journey>> {
+  const tokens = rows.flatMap(({ trackingToken }) => trackingToken ?? []);
+  if (tokens.length === 0) return new Map();
+  const found = await tx<{ trackingToken: string; journey: Journey }[]>`
+    select tracking_token, journey from journeys where tracking_token = any(${tokens}::text[])`;
+  return new Map(found.map(({ trackingToken, journey }) => [trackingToken, journey]));
+}
+
+async function loadOrders(
+  tx: Transaction,
+  rows: readonly StoredConversion[],
+): Promise<Map<string, Order>> {
+  const ids = rows.flatMap(({ paymentId }) => paymentId ?? []);
+  if (ids.length === 0) return new Map();
+  const found = await tx<Order[]>`
+    select payment_id, tracking_token, paid, viewed from orders
+    where payment_id = any(${ids}::uuid[])`;
+  return new Map(found.map((order) => [order.paymentId, order]));
+}

@@ -1,0 +1,35 @@
+import type { Conversion, EventName } from '../core/conversion.ts';
+import type { Attempted } from '../core/aftermath.ts';
+
+export interface Pixel {
+  readonly workspaceId: string;
+  readonly pixelId: string;
+}
+
+/** What is sent one call after another: one pixel's PageViews, or its Purchases. */
+export interface Lane extends Pixel {
+  readonly eventName: EventName;
+}
+
+/** A row that this dispatcher holds the lease of. */
+export interface Claimed extends Attempted {
+  /** The event's JSON, frozen. */
+  readonly body: string;
+  readonly testEventCode: string | null;
+}
+
+/** A row of `conversions` as a claim reads it. */
+export interface StoredConversion extends Conversion {
+  readonly eventTime: number;
+  readonly attempts: number;
+  readonly firstAttemptAt: Date | null;
+  readonly unknownSince: Date | null;
+  readonly body: string | null;
+  readonly testEventCode: string | null;
+  readonly version: number;
+}
+
+export function attemptedOf(row: StoredConversion): Attempted {
+  const { eventTime, unknownSince } = row;
+  return { ...row, eventTimeSeconds: eventTime, unknownSinceMs: unknownSince?.getTime() ?? null };
+}

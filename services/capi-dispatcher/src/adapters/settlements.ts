@@ -1,0 +1,137 @@
+/** Writes down how a call ended: rows, events, the attempt and the pixel, in one transaction. */
+import type { Sql, Transaction } from '@rastro/runtime';
+import { aftermathOf, type AftermathContext } from '../core/aftermath.ts';
+import type { Outcome } from '../core/outcome.ts';
+import type { Pace } from '../core/pace.ts';
+import { announce } from './announce.ts';
+import { type Attempt, recordAttempt } from './attempts.ts';
+import { columns } from './claims.ts';
+import { attemptedOf, type Claimed, type Lane, type StoredConversion } from './lane.ts';
+import { clearThrottle, parkPixel, pausePixel, resumePixel } from './pixels.ts';
+
+export interface SettlementOptions {
+  readonly sql: Sql;
+  readonly dispatcherId: string;
+  readonly pace: Pick<Pace, 'retryBaseMs' | 'throttleBaseMs' | 'probeEveryMs'>;
+}
+
+export interface Call {
+  readonly lane: Lane;
+  readonly outcome: Outcome;
+  readonly attempt: Attempt;
+  /** Of the token that was used. */
+  readonly fingerprint: string;
+  readonly isProbe: boolean;
+  /** The catalog has a token that Meta has not refused yet. */
+  readonly hasOtherToken: boolean;
+}
+
+export async function settle(
+  options: SettlementOptions,
+  rows: readonly Claimed[],
+  call: Call,
+): Promise<void> {
+  const { sql, dispatcherId } = options;
+  const { outcome, hasOtherToken } = call;
+  await sql.begin(async (tx) => {
+    const context = contextOf(options, hasOtherToken);
+    const isAccepted = outcome.kind === 'accepted';
+    // A lease that ran out while Meta said yes: the yes still counts while nobody sends it again.
+    const held = await tx<StoredConversion[]>`
+      select ${columns(tx)} from conversions
+      where id = any(${rows.map(({ id }) => id)}::uuid[])
+        and ((state = 'sending' and locked_by = ${dispatcherId})
+          or (state = 'unconfirmed' and ${isAccepted}))
+      order by id for update`;
+    await change(tx, held, outcome, context);
+    await recordAttempt(tx, call.attempt);
+    await settlePixel(tx, options, call);
+  });
+}
+
+/** Leases that ran out: their dispatcher died while sending, so nobody knows the outcome. */
+export async function settleLostLeases(options: SettlementOptions): Promise<number> {
+  return options.sql.begin(async (tx) => {
+    const rows = await tx<StoredConversion[]>`
+      select ${columns(tx)} from conversions
+      where state = 'sending' and locked_until < now()
+      order by locked_until limit 500 for update skip locked`;
+    await change(tx, rows, lostLease, contextOf(options, false));
+    return rows.length;
+  });
+}
+
+const lostLease: Outcome = {
+  kind: 'unknown',
+  httpStatus: null,
+  code: null,
+  subcode: null,
+  fbtraceId: null,
+  messages: [],
+  waitMs: null,
+  reason: 'the dispatcher ended while the call was under way',
+};
+
+function contextOf(
+  { pace }: SettlementOptions,
+  hasOtherToken: boolean,
+): Omit<AftermathContext, 'random'> {
+  const nowMs = Date.now();
+  const now = new Date(nowMs).toISOString();
+  return { nowMs, now, retryBaseMs: pace.retryBaseMs, hasOtherToken };
+}
+
+async function change(
+  tx: Transaction,
+  rows: readonly StoredConversion[],
+  outcome: Outcome,
+  context: Omit<AftermathContext, 'random'>,
+): Promise<void> {
+  if (rows.length === 0) return;
+  const decided = rows.map((row) => ({
+    ...row,
+    ...aftermathOf(attemptedOf(row), outcome, { ...context, random: Math.random() }),
+  }));
+  const given = decided.map(({ id, state, delayMs, isRefunded, isUnknown }) => ({
+    id,
+    state,
+    delay_ms: delayMs,
+    is_refunded: isRefunded,
+    is_unknown: isUnknown,
+  }));
+  const { httpStatus, code, subcode, fbtraceId, reason } = outcome;
+  await tx`
+    update conversions set state = given.state, locked_by = null, locked_until = null,
+      due_at = case when given.state in ('due', 'unconfirmed')
+        then now() + given.delay_ms * interval '1 millisecond' else due_at end,
+      attempts = attempts - case when given.is_refunded then 1 else 0 end,
+      unknown_since = case when given.is_unknown
+        then coalesce(unknown_since, now()) else unknown_since end,
+      accepted_at = case when given.state = 'accepted' then now() end,
+      reason = ${reason || null}, http_status = ${httpStatus}, code = ${code},
+      subcode = ${subcode}, fbtrace_id = ${fbtraceId}, updated_at = now()
+    from jsonb_to_recordset(${tx.json(given)}) as given(
+      id uuid, state text, delay_ms int, is_refunded bool, is_unknown bool)
+    where conversions.id = given.id`;
+  await announce(tx, decided);
+}
+
+async function settlePixel(
+  tx: Transaction,
+  { pace }: SettlementOptions,
+  call: Call,
+): Promise<void> {
+  const { lane, outcome, fingerprint, isProbe, hasOtherToken } = call;
+  const isAnswered = outcome.kind === 'accepted' || outcome.kind === 'rejected';
+  if (outcome.kind === 'parked') {
+    const { probeEveryMs } = pace;
+    await parkPixel(tx, lane, { ...outcome, fingerprint, hasOtherToken, probeEveryMs });
+  } else if (outcome.kind === 'throttled') {
+    const random = Math.random();
+    await pausePixel(tx, lane, { waitMs: outcome.waitMs, baseMs: pace.throttleBaseMs, random });
+  } else if (isAnswered && isProbe) {
+    await resumePixel(tx, lane, fingerprint);
+  } else if (isAnswered) {
+    await clearThrottle(tx, lane);
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * What an answer of the Graph API means. By code and subcode first, since Meta sends throttling on
+ * HTTP 400 and token errors on 401 or 400; by HTTP status second; never by text, which is localised
+ * and may change without notice.
+ * @see Meta, "Handling errors" and "Error reference"
+ */
+import { parseJson } from '@rastro/events';
+
+export type Reply =
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      readonly body: string;
+      /** From the headers: how long Meta asks to stay away. */
+      readonly waitMs: number | null;
+    }
+  /** The request never left: refused, no such host, no TLS. */
+  | { readonly kind: 'unreachable'; readonly reason: string }
+  /** The request left, or may have: timeout, reset. */
+  | { readonly kind: 'lost'; readonly reason: string };
+
+export interface Diagnosis {
+  readonly httpStatus: number | null;
+  readonly code: number | null;
+  readonly subcode: number | null;
+  readonly fbtraceId: string | null;
+  readonly messages: readonly unknown[];
+  /** For people; empty when accepted. */
+  readonly reason: string;
+}
+
+export type OutcomeKind =
+  /** Meta has them all. */
+  | 'accepted'
+  /** Meta has none of them; will pass. */
+  | 'transient'
+  /** Meta has none of them and wants calls for this pixel to pause. */
+  | 'throttled'
+  /** Token, permission or set-up: nothing of this pixel will go through until it is mended. */
+  | 'parked'
+  /** At least one event is wrong, and Meta has none of them. */
+  | 'rejected'
+  /** Meta may have them. */
+  | 'unknown';
+
+export interface Outcome extends Diagnosis {
+  readonly kind: OutcomeKind;
+  /** Only for `throttled`: how long, where it is known. */
+  readonly waitMs: number | null;
+}
+
+const hourMs = 3_600_000;
+
+const transientCodes = new Set([1, 2, 21_009]);
+const throttlingCodes = new Set([4, 17, 32, 341, 613, 80_000, 80_003, 80_004, 80_014]);
+/** Blocked by policy for a time: hourly is often enough. */
+const blockedCodes = new Set([368, 1_404_078, 2_859_015]);
+const tokenCodes = new Set([3, 10, 102, 104, 190]);
+/** Unknown address, deprecated version: our set-up is wrong, not the event. */
+const setUpCodes = new Set([12, 2_500, 2_635]);
+const invalidParameter = 100;
+const objectMissing = 33;
+
+/** @param sent number of events in the request. */
+export function classify(reply: Reply, sent: number): Outcome {
+  if (reply.kind !== 'answered') {
+    const kind = reply.kind === 'lost' ? 'unknown' : 'transient';
+    return { ...nothingKnown, kind, reason: reply.reason };
+  }
+  const json = parseJson(reply.body);
+  const answer = json.ok && isRecord(json.value) ? json.value : null;
+  const error = answer && isRecord(answer['error']) ? answer['error'] : null;
+  const diagnosis = diagnosisOf(reply.status, answer, error);
+  const isSuccess = reply.status >= 200 && reply.status < 300;
+  if (error) {
+    return { ...diagnosis, ...judgeError(diagnosis, error['is_transient'] === true, reply.waitMs) };
+  }
+  if (isSuccess) return judgeSuccess(diagnosis, answer, sent);
+  return { ...diagnosis, ...judgeStatus(reply.status, reply.waitMs) };
+}
+
+const nothingKnown = {
+  httpStatus: null,
+  code: null,
+  subcode: null,
+  fbtraceId: null,
+  messages: [],
+  waitMs: null,
+};
+
+function diagnosisOf(
+  httpStatus: number,
+  answer: Readonly<Record<string, unknown>> | null,
+  error: Readonly<Record<string, unknown>> | null,
+): Diagnosis {
+  const code = integer(error?.['code']);
+  const subcode = integer(error?.['error_subcode']);
+  const { messages } = answer ?? {};
+  const texts = [error?.['message'], error?.['error_user_title'], error?.['error_user_msg']];
+  const said = texts.filter((text) => typeof text === 'string' && text !== '').join(' · ');
+  const where = code === null ? `HTTP ${httpStatus}` : `code ${code}/${subcode ?? '–'}`;
+  return {
+    httpStatus,
+    code,
+    subcode,
+    fbtraceId: text(error?.['fbtrace_id']) ?? text(answer?.['fbtrace_id']),
+    messages: Array.isArray(messages) ? messages : [],
+    reason: said ? `${where}: ${said}` : where,
+  };
+}
+
+function judgeSuccess(
+  diagnosis: Diagnosis,
+  answer: Readonly<Record<string, unknown>> | null,
+  sent: number,
+): Outcome {
+  const received = answer?.['events_received'];
+  if (received === sent) return { ...diagnosis, kind: 'accepted', waitMs: null, reason: '' };
+  const reason = `HTTP ${diagnosis.httpStatus}: ${String(received)} of ${sent} events received`;
+  return { ...diagnosis, kind: 'unknown', waitMs: null, reason };
+}
+
+type Judgement = Pick<Outcome, 'kind' | 'waitMs'>;
+
+const judged = (kind: OutcomeKind, waitMs: number | null = null): Judgement => ({ kind, waitMs });
+
+function judgeError(
+  { code, subcode, httpStatus }: Diagnosis,
+  isTransient: boolean,
+  waitMs: number | null,
+): Judgement {
+  if (code === null) return judgeStatus(httpStatus ?? 0, waitMs);
+  if (blockedCodes.has(code) || (subcode !== null && blockedCodes.has(subcode)))
+    return judged('throttled', hourMs);
+  if (throttlingCodes.has(code)) return judged('throttled', waitMs);
+  if (transientCodes.has(code)) return judged('transient');
+  const isSetUp = setUpCodes.has(code) || tokenCodes.has(code) || (code >= 200 && code <= 299);
+  if (isSetUp) return judged('parked');
+  if (code === invalidParameter) return judged(subcode === objectMissing ? 'parked' : 'rejected');
+  if (isTransient) return judged('transient');
+  return judgeStatus(httpStatus ?? 0, waitMs);
+}
+
+/** For answers without a code that we know. */
+function judgeStatus(status: number, waitMs: number | null): Judgement {
+  if (status === 429) return judged('throttled', waitMs);
+  if (status === 408) return judged('transient');
+  // A page of some machine on the way: it does not say how far the request came.
+  if (status >= 500 || status < 300) return judged('unknown');
+  if (status === 400 || status === 413 || status === 422) return judged('rejected');
+  // Wrong address, version or permission: keep everything and call for a person.
+  return judged('parked');
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function integer(value: unknown): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : null;
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value.slice(0, 128) : null;
+}

@@ -1,0 +1,187 @@
+/** Sends the rows of one lane, call after call, and settles each call before the next. */
+import { type Logger, newId, type Sql } from '@rastro/runtime';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Attempt, redactOutcome, redactor, redactRequest } from './adapters/attempts.ts';
+import type { Claims } from './adapters/claims.ts';
+import type { Graph } from './adapters/graph.ts';
+import type { Claimed, Lane } from './adapters/lane.ts';
+import type { Metrics } from './adapters/metrics.ts';
+import { type Call, settle } from './adapters/settlements.ts';
+import type { Token, Tokens } from './adapters/tokens.ts';
+import { classify, type Outcome } from './core/outcome.ts';
+import { batchLimits, type Pace } from './core/pace.ts';
+import { requestBody } from './core/server-event.ts';
+
+export interface SenderOptions {
+  readonly sql: Sql;
+  readonly dispatcherId: string;
+  readonly claims: Claims;
+  readonly graph: Graph;
+  readonly tokens: Tokens;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly pace: Pace;
+  readonly signal: AbortSignal;
+}
+
+/** With what and for what a lane is sent. */
+export interface Errand {
+  readonly lane: Lane;
+  readonly token: Token;
+  readonly failedTokens: readonly string[];
+  readonly isProbe: boolean;
+}
+
+export function createSender(options: SenderOptions) {
+  const { claims, pace, signal } = options;
+
+  /** Until nothing is due, or Meta wants no more for now. */
+  async function drain(errand: Errand): Promise<void> {
+    const { lane } = errand;
+    const limit = batchLimits[lane.eventName];
+    for (let isFull = false; !signal.aborted;) {
+      // PageViews gather for a moment; a Purchase waits for nobody.
+      if (lane.eventName === 'PageView' && !isFull) await delay(pace.lingerMs);
+      const rows = await claims.claim(lane, limit);
+      if (rows.length === 0 || !(await deliverAll(rows, errand))) return;
+      isFull = rows.length === limit;
+    }
+  }
+
+  /** @returns whether there was a row to probe with. */
+  async function probe(errand: Errand): Promise<boolean> {
+    const rows = await claims.claimProbe(errand.lane);
+    await deliverAll(rows, errand);
+    return rows.length > 0;
+  }
+
+  async function deliverAll(rows: readonly Claimed[], errand: Errand): Promise<boolean> {
+    const requests = Map.groupBy(rows, ({ testEventCode }) => testEventCode);
+    const batches: Claimed[][] = [...requests.values()];
+    return sendBatches(options, batches, errand, performance.now());
+  }
+  return { drain, probe };
+}
+
+/**
+ * A batch in which Meta finds fault is bisected until the culprit stands alone, for one bad event
+ * makes Meta refuse all that came with it.
+ * @returns whether the lane may go on.
+ */
+async function sendBatches(
+  options: SenderOptions,
+  batches: Claimed[][],
+  errand: Errand,
+  leasedAt: number,
+): Promise<boolean> {
+  const { claims, pace } = options;
+  let isFirst = true;
+  for (let batch = batches.shift(); batch; batch = batches.shift()) {
+    // A lease that could run out during the call would let another dispatcher send the same.
+    const isShort = performance.now() - leasedAt > pace.leaseMs - pace.callTimeoutMs - 1_000;
+    const rows = isFirst && !isShort ? batch : await claims.renew(batch, batches.flat());
+    isFirst = false;
+    if (rows.length === 0) continue;
+    const outcome = await sendOnce(options, rows, errand);
+    if (outcome.kind === 'rejected' && rows.length > 1) {
+      const middle = Math.ceil(rows.length / 2);
+      batches.unshift(rows.slice(0, middle), rows.slice(middle));
+    } else if (outcome.kind !== 'accepted' && outcome.kind !== 'rejected') {
+      await Promise.all(batches.map((rest) => claims.release(rest)));
+      return false;
+    }
+  }
+  return true;
+}
+
+async function sendOnce(
+  options: SenderOptions,
+  rows: readonly Claimed[],
+  errand: Errand,
+): Promise<Outcome> {
+  const { graph, log, metrics, tokens, signal } = options;
+  const { lane, token, failedTokens, isProbe } = errand;
+  const { pixelId } = lane;
+  const startedAt = new Date();
+  const started = performance.now();
+  const testEventCode = rows[0]?.testEventCode ?? null;
+  const bodies = rows.map(({ body }) => body);
+  const body = requestBody(bodies, testEventCode);
+  const reply = await graph.send({ pixelId, token: token.value, body });
+  const durationMs = Math.round(performance.now() - started);
+  const redact = redactor(rows, token.value);
+  const outcome = redactOutcome(classify(reply, rows.length), redact);
+  const answer = reply.kind === 'answered' ? redact(reply.body) : null;
+  metrics.called(lane, { outcome, events: rows.length, durationMs });
+  logAnswer(log, lane, rows, { outcome, answer, durationMs });
+  const attempt: Attempt = {
+    id: newId(),
+    lane,
+    startedAt,
+    durationMs,
+    outcome,
+    answer,
+    conversionIds: rows.map(({ id }) => id),
+    request: redactRequest(rows),
+  };
+  const failed = [...failedTokens, token.fingerprint];
+  const hasOtherToken = tokens.fresh(lane, failed) !== undefined;
+  const { fingerprint } = token;
+  // A batch that is about to be bisected stays leased; only its attempt is written down.
+  const settled = outcome.kind === 'rejected' && rows.length > 1 ? [] : rows;
+  const call = { lane, outcome, attempt, fingerprint, isProbe, hasOtherToken };
+  await settleStubbornly(options, settled, call, signal);
+  return outcome;
+}
+
+const settleTries = 60;
+
+/** Meta's answer is worth more than a moment of Postgres' absence. */
+async function settleStubbornly(
+  options: SenderOptions,
+  rows: readonly Claimed[],
+  call: Call,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await settle(options, rows, call);
+    } catch (error) {
+      options.log.error({ err: error, tries }, 'an outcome could not be written down');
+      if (tries >= (signal.aborted ? 10 : settleTries)) throw error;
+      await delay(Math.min(1_000, 50 * 2 ** tries));
+    }
+  }
+}
+
+const shownIds = 20;
+
+function logAnswer(
+  log: Logger,
+  { workspaceId, pixelId, eventName }: Lane,
+  rows: readonly Claimed[],
+  call: { outcome: Outcome; answer: string | null; durationMs: number },
+): void {
+  const { kind, httpStatus, code, subcode, fbtraceId, messages, reason } = call.outcome;
+  const level = kind === 'accepted' ? 'info' : 'warn';
+  log[level](
+    {
+      workspaceId,
+      pixelId,
+      eventName,
+      events: rows.length,
+      eventIds: rows.slice(0, shownIds).map(({ eventId }) => eventId),
+      attempts: Math.max(...rows.map(({ attempts }) => attempts)),
+      outcome: kind,
+      httpStatus,
+      code,
+      subcode,
+      fbtraceId,
+      messages,
+      reason,
+      durationMs: call.durationMs,
+      answer: call.answer,
+    },
+    '[META RAW RESPONSE]',
+  );
+}

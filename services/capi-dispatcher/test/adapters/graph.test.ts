@@ -1,0 +1,47 @@
+/**
+ * Goal: what surely never left is told apart from what may have arrived, and a token stays out of
+ * URLs. Method: a small HTTP server on loopback that answers, resets, or keeps silent.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t from 'tap';
+import { createGraph } from '../../src/adapters/graph.ts';
+
+await t.test('a call and every way it ends', async (t) => {
+  let answer = (_request: IncomingMessage, response: ServerResponse): unknown => response.end();
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => answer(request, response));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await using graph = createGraph({ url, version: 'v26.0', timeoutMs: 400 });
+  const send = () => graph.send({ pixelId: '42', token: 'EAAsecret', body: '{"data":[]}' });
+
+  answer = (request, response) => {
+    t.equal(request.url, '/v26.0/42/events');
+    t.equal(request.headers.authorization, 'Bearer EAAsecret');
+    const usage = { 42: [{ type: 'x', estimated_time_to_regain_access: 7 }] };
+    response.setHeader('X-Business-Use-Case-Usage', JSON.stringify(usage)).end('{"a":1}');
+  };
+  t.same(await send(), { kind: 'answered', status: 200, body: '{"a":1}', waitMs: 420_000 });
+  answer = (_request, response) => response.setHeader('retry-after', '3').writeHead(429).end();
+  t.match(await send(), { status: 429, waitMs: 3_000 });
+  answer = (_request, response) => response.end('{}');
+  t.match(await send(), { waitMs: null });
+  answer = (request) => request.socket.resetAndDestroy();
+  t.match(await send(), { kind: 'lost' });
+  answer = () => {};
+  t.match(await send(), { kind: 'lost', reason: 'TimeoutError' });
+  answer = (_request, response) => response.writeHead(200, { 'content-length': 99 }).write('{"e');
+  t.match(await send(), { kind: 'lost' }, 'half an answer is none');
+
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  t.same(await send(), { kind: 'unreachable', reason: 'ECONNREFUSED' });
+  await using nowhere = createGraph({
+    url: 'http://x.invalid',
+    version: 'v26.0',
+    timeoutMs: 2_000,
+  });
+  t.match(await nowhere.send({ pixelId: '1', token: 't', body: '' }), { kind: 'unreachable' });
+});

@@ -1,0 +1,176 @@
+/**
+ * Goal: every answer of Meta's is understood by its code, and leads to the right next step.
+ * Method: the table of known codes as data, answers as they were seen in the field, and properties
+ * over all codes and statuses.
+ */
+import fc from 'fast-check';
+import t from 'tap';
+import { type Attempted, aftermathOf } from '../../src/core/aftermath.ts';
+import { classify, type OutcomeKind, type Reply } from '../../src/core/outcome.ts';
+import { maxAgeMs, pauseMs, repeatWindowMs, retryDelayMs, triage } from '../../src/core/pace.ts';
+
+function answered(status: number, body: unknown, waitMs: number | null = null): Reply {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  return { kind: 'answered', status, body: text, waitMs };
+}
+
+const failed = (status: number, error: Record<string, unknown>, waitMs: number | null = null) =>
+  classify(answered(status, { error: { type: 'OAuthException', ...error } }, waitMs), 3);
+
+await t.test('code and subcode decide, whatever the status', async (t) => {
+  const table: [OutcomeKind, [code: number, subcode?: number][]][] = [
+    ['transient', [[1], [2], [21_009]]],
+    ['throttled', [[4], [17], [32], [341], [613], [80_000], [80_003], [80_004], [80_014]]],
+    ['throttled', [[368], [2_859_015], [100, 1_404_078]]],
+    ['parked', [[190], [190, 463], [102], [104], [3], [10], [200], [294], [299], [100, 33]]],
+    ['parked', [[2_635], [2_500], [12]]],
+    ['rejected', [[100], [100, 2_804_003], [100, 2_804_019], [100, 2_804_050]]],
+  ];
+  for (const [kind, codes] of table) {
+    for (const [code, error_subcode] of codes) {
+      for (const status of [400, 401, 403, 500]) {
+        const outcome = failed(status, { code, error_subcode, message: 'Ceci est localisé' });
+        t.equal(outcome.kind, kind, `${code}/${error_subcode} on ${status}`);
+      }
+    }
+  }
+  t.equal(failed(400, { code: 368 }).waitMs, 3_600_000, 'blocked: once an hour');
+  t.equal(failed(400, { code: 80_004 }, 120_000).waitMs, 120_000, "the headers' own wait");
+  t.equal(failed(400, { code: 5_555_555, is_transient: true }).kind, 'transient');
+});
+
+await t.test('success is a 2xx without error that counts all events', async (t) => {
+  const body = { events_received: 3, messages: ['note'], fbtrace_id: 'Abc' };
+  t.match(classify(answered(200, body), 3), {
+    kind: 'accepted',
+    httpStatus: 200,
+    fbtraceId: 'Abc',
+    messages: ['note'],
+    reason: '',
+  });
+  t.equal(classify(answered(200, body), 4).kind, 'unknown', 'fewer than sent');
+  t.equal(classify(answered(200, '<html>'), 3).kind, 'unknown');
+  t.equal(classify(answered(200, { ...body, error: { code: 190 } }), 3).kind, 'parked');
+});
+
+await t.test(
+  'without a code the status decides, and what may have arrived is unknown',
+  async (t) => {
+    const table: [number, OutcomeKind][] = [
+      [429, 'throttled'],
+      [408, 'transient'],
+      [400, 'rejected'],
+      [413, 'rejected'],
+      [401, 'parked'],
+      [403, 'parked'],
+      [404, 'parked'],
+      [301, 'parked'],
+      [500, 'unknown'],
+      [502, 'unknown'],
+      [504, 'unknown'],
+    ];
+    for (const [status, kind] of table) {
+      t.equal(classify(answered(status, '<!doctype html>'), 1).kind, kind, String(status));
+    }
+    t.equal(classify({ kind: 'lost', reason: 'ECONNRESET' }, 1).kind, 'unknown');
+    t.equal(classify({ kind: 'unreachable', reason: 'ECONNREFUSED' }, 1).kind, 'transient');
+  },
+);
+
+await t.test('property: any answer at all is one of the kinds', async () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 100, max: 599 }),
+      fc.string(),
+      fc.jsonValue(),
+      (status, text, json) => {
+        for (const body of [text, json, { error: json }, { error: { code: json } }]) {
+          const outcome = classify(answered(status, body), 1);
+          if (outcome.kind === 'accepted') throw new Error('accepted without a count');
+          if (outcome.reason === '') throw new Error('a failure needs a reason');
+        }
+      },
+    ),
+  );
+});
+
+const row: Attempted = {
+  id: '019aa0f0-0000-7000-8000-000000000001',
+  workspaceId: 'demo',
+  pixelId: '1234567890',
+  poolId: 'promo',
+  eventName: 'Purchase',
+  eventId: 'purchase_019aa0f0-0000-7000-8000-000000000002',
+  trackingToken: null,
+  paymentId: '019aa0f0-0000-7000-8000-000000000002',
+  attempts: 2,
+  eventTimeSeconds: 1_800_000_000,
+  unknownSinceMs: null,
+};
+const nowMs = 1_800_000_100_000;
+const context = {
+  nowMs,
+  now: new Date(nowMs).toISOString(),
+  random: 0.5,
+  retryBaseMs: 1_000,
+  hasOtherToken: false,
+};
+const after = (reply: Reply, changes: Partial<Attempted> = {}, other = {}) =>
+  aftermathOf({ ...row, ...changes }, classify(reply, 1), { ...context, ...other });
+
+await t.test('each outcome leads to one state, one event, and attempts that count', async (t) => {
+  const lost = after({ kind: 'lost', reason: 'UND_ERR_SOCKET' });
+  t.match(lost, {
+    state: 'unconfirmed',
+    isUnknown: true,
+    event: { type: 'ConversionUnconfirmed' },
+  });
+  t.ok(lost.delayMs >= 1_000 && lost.delayMs <= 2_000, 'the second attempt doubles the wait');
+
+  const success = after(answered(200, { events_received: 1, fbtrace_id: 'Ax' }));
+  t.match(success, {
+    state: 'accepted',
+    event: { type: 'ConversionAccepted', data: { eventTime: 1_800_000_000, fbtraceId: 'Ax' } },
+  });
+  const token = answered(401, { error: { code: 190 } });
+  t.match(after(token), { state: 'parked', isRefunded: true, event: null });
+  t.match(after(token, {}, { hasOtherToken: true }), { state: 'due', isRefunded: true });
+  t.match(after(answered(400, { error: { code: 4 } })), { state: 'due', isRefunded: true });
+  t.match(after(answered(500, { error: { code: 2 } })), { state: 'due', isRefunded: false });
+  t.match(after(answered(500, { error: { code: 2 } }), { unknownSinceMs: 1 }), {
+    state: 'unconfirmed',
+    isUnknown: false,
+    event: null,
+  });
+  t.match(after(answered(400, { error: { code: 100, error_subcode: 2_804_010 } })), {
+    state: 'rejected',
+    event: { type: 'ConversionRejected', data: { code: 100, subcode: 2_804_010, httpStatus: 400 } },
+  });
+});
+
+await t.test('repeats end before 48 hours, everything before 7 days', async (t) => {
+  const sent = (
+    firstAttemptAtMs: number | null,
+    unknownSinceMs: number | null,
+    nowMsThen: number,
+  ) => triage({ eventTimeSeconds: 1_800_000_000, firstAttemptAtMs, unknownSinceMs }, nowMsThen);
+  const bornMs = 1_800_000_000_000;
+  t.equal(sent(null, null, bornMs + maxAgeMs), 'send');
+  t.equal(sent(null, null, bornMs + maxAgeMs + 1), 'expired');
+  t.equal(sent(bornMs, null, bornMs + 3 * 86_400_000), 'send', 'surely never received');
+  t.equal(sent(bornMs, bornMs + 5_000, bornMs + repeatWindowMs), 'send');
+  t.equal(sent(bornMs, bornMs + 5_000, bornMs + repeatWindowMs + 1), 'dead');
+  t.ok(repeatWindowMs < 48 * 3_600_000 && maxAgeMs < 7 * 86_400_000);
+});
+
+await t.test('property: waits grow, with bounds', async () => {
+  fc.assert(
+    fc.property(fc.nat(200), fc.nat(1e9), fc.double({ min: 0, max: 0.999 }), (n, ageMs, random) => {
+      const wait = retryDelayMs({ attempts: n, ageMs }, 1_000, random);
+      const cap = ageMs < 3_600_000 ? 60_000 : 900_000;
+      if (wait < 500 || wait > cap) throw new Error(`retry waits ${wait}`);
+      const pause = pauseMs(n, 5_000, random);
+      if (pause < 3_750 || pause > 1_125_000) throw new Error(`pause of ${pause}`);
+    }),
+  );
+});
