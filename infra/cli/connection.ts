@@ -1,0 +1,49 @@
+/** How the command line finds the house: the environment first, else what runs in the data folder. */
+import { connectNats, type Nats } from '@rastro/messaging';
+import { ConfigError, createLogger } from '@rastro/runtime';
+import { type HouseConfig, readHouseConfig } from '../config.ts';
+import { findRunning } from '../running.ts';
+import { type HouseSecrets, houseSecrets } from '../secrets.ts';
+
+export interface Connection {
+  readonly config: HouseConfig;
+  readonly secrets: HouseSecrets;
+  readonly consoleUrl: string;
+  readonly postgresUrl: () => string;
+  readonly nats: () => Promise<Nats>;
+}
+
+/** @throws {ConfigError} when an address is needed that neither the environment nor a house gives. */
+export function connection(): Connection {
+  const config = readHouseConfig(process.env);
+  const running = findRunning(config.dataDir);
+  function need(name: string, given: string | undefined): string {
+    if (given !== undefined) return given;
+    throw new ConfigError([
+      `${name} is not set, and no Rastro runs in ${config.dataDir} (npm start)`,
+    ]);
+  }
+  return {
+    config,
+    secrets: houseSecrets(config.dataDir, config.environment),
+    consoleUrl: running?.consoleUrl ?? config.publicOrigin,
+    postgresUrl: () => need('POSTGRES_URL', config.postgresUrl ?? running?.postgresUrl),
+    nats: () => connectSoon(need('NATS_URL', config.natsUrl ?? running?.natsUrl)),
+  };
+}
+
+const connectWithinMs = 10_000;
+
+/** A service waits for NATS as long as it takes; a person at a terminal does not. */
+async function connectSoon(url: string): Promise<Nats> {
+  const log = createLogger({ service: 'cli', level: 'error' });
+  const timer = setTimeout(() => {
+    process.stderr.write(
+      `NATS at ${new URL(url).host} did not answer within ${connectWithinMs} ms.\n`,
+    );
+    process.exit(1);
+  }, connectWithinMs);
+  const nats = await connectNats({ url, name: 'rastro-cli', log });
+  clearTimeout(timer);
+  return nats;
+}
