@@ -19,5 +19,18 @@ export interface Publication {
 
 /** The same for messages that are not events: catalog entries, Telegram updates. */
 export async function publishJson(nats: Nats, { subject, id, body }: Publication): Promise<void> {
-  await nats.js.publish(subject, JSON.stringify(body), { msgID: id, retries: 3, timeout: 2_000 });
+  await storeOne(nats, { subject, id, payload: JSON.stringify(body) });
+}
+
+/** A message as it will be stored. */
+export interface RawPublication {
+  readonly subject: string;
+  /** `Nats-Msg-Id`. */
+  readonly id: string;
+  readonly payload: Uint8Array | string;
+}
+
+export async function storeOne(nats: Nats, message: RawPublication): Promise<void> {
+  const { subject, id, payload } = message;
+  await nats.js.publish(subject, payload, { msgID: id, retries: 3, timeout: 2_000 });
 }

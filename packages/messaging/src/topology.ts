@@ -37,6 +37,8 @@ export function streamConfigs({ replicas, maxBytes }: TopologyOptions): StreamSe
       max_age: days(30),
       max_bytes: maxBytes,
       duplicate_window: hours(1),
+      // The gateway's log is carried in batches: publish-all.ts.
+      allow_atomic: true,
     },
     {
       ...common,

@@ -38,6 +38,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const app = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
+    // Nothing is logged through a request, so none needs a logger of its own.
+    childLoggerFactory: (logger) => logger,
     trustProxy: [...trustedProxies],
     bodyLimit,
     forceCloseConnections: 'idle',

@@ -1,9 +1,33 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomFillSync } from 'node:crypto';
 import { v7 } from 'uuid';
 
-/** UUIDv7: sorts by time of birth. */
+/** UUIDv7: sorts by time of birth, also within a millisecond, as far as one process makes them. */
 export function newId(): string {
-  return v7();
+  const random = sixteenRandomBytes();
+  const now = Date.now();
+  if (now > clock.msecs) {
+    clock.msecs = now;
+    // 31 bits, so that there is room to count on (RFC 9562, 6.2, method 1).
+    clock.seq = random.readUInt32BE(0) >>> 1;
+  } else {
+    clock.seq += 1;
+  }
+  return v7({ random, msecs: clock.msecs, seq: clock.seq });
+}
+
+const clock = { msecs: 0, seq: 0 };
+
+// Drawn in bulk: a click makes an id, and asking the kernel each time cost more than all the rest.
+const pool = Buffer.allocUnsafe(4_096);
+let drawn = pool.length;
+
+function sixteenRandomBytes(): Buffer {
+  if (drawn === pool.length) {
+    randomFillSync(pool);
+    drawn = 0;
+  }
+  drawn += 16;
+  return pool.subarray(drawn - 16, drawn);
 }
 
 /** Unguessable, base64url without padding. */

@@ -25,6 +25,9 @@ export async function runService<C extends { readonly logLevel: string }>(
   const log = createLogger({ service: service.name, level: config.logLevel });
   process.on('uncaughtException', (error) => exitAfter(log, error));
   process.on('unhandledRejection', (error) => exitAfter(log, error));
+  // A file that may not grow (`ulimit -f`) fails its write, which we can handle; by default the
+  // signal would end the process.
+  process.on('SIGXFSZ', () => log.debug('a file has reached the limit of its size'));
   const stopping = nextSignal();
   const running = await service.startService(config, log);
   log.info({ url: running.url }, 'ready');

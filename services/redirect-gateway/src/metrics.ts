@@ -16,6 +16,15 @@ export function createCounters(
     },
   });
   new Gauge({
+    name: 'rastro_spool_oldest_seconds',
+    help: 'Age of the oldest segment that is not drained yet; more than a few mean an outage.',
+    registers,
+    collect() {
+      const [oldest] = state.spool.segments;
+      this.set(oldest ? (Date.now() - oldest.createdMs) / 1_000 : 0);
+    },
+  });
+  new Gauge({
     name: 'rastro_nats_up',
     help: 'Whether NATS has been reached since the start; clicks are served either way.',
     registers,

@@ -10,6 +10,7 @@ import {
   type RunningService,
 } from '@rastro/runtime';
 import { createSnapshotWriter, loadSnapshot } from './adapters/catalog-snapshot.ts';
+import { startCarrier } from './adapters/carrier.ts';
 import { cookieScope } from './adapters/cookie-domain.ts';
 import { EventRecorder } from './adapters/event-recorder.ts';
 import { hashes } from './adapters/hashes.ts';
@@ -44,7 +45,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
       replicas: config.natsReplicas,
       log,
       onLinked: async (nats, owned) => {
-        owned.use(startDrain({ spool, publish: link.publish, log, onPublished }));
+        const { carry } = owned.use(startCarrier({ natsUrl: config.natsUrl, name: service }));
+        owned.use(startDrain({ spool, carry, log, onPublished }));
         await follow(nats, owned);
       },
     }),

@@ -13,10 +13,13 @@ export interface GatewayProcess {
 const mainFile = join(import.meta.dirname, '../src/main.ts');
 const readyWithinMs = 20_000;
 
+/** @param maxFileBlocks no file may become larger than so many blocks of 512 bytes. */
 export async function startGatewayProcess(
   environment: Readonly<Record<string, string>>,
+  { maxFileBlocks = 'unlimited' }: { maxFileBlocks?: number | 'unlimited' } = {},
 ): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, [mainFile], {
+  const command = `ulimit -f ${maxFileBlocks} && exec "$0" "$@"`;
+  const child = spawn('sh', ['-c', command, process.execPath, mainFile], {
     env: { PATH: process.env['PATH'] ?? '', PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

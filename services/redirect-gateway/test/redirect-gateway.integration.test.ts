@@ -205,6 +205,25 @@ await t.test(
   },
 );
 
+await t.test('a disk that is full again and again: a page, and each click once', async (t) => {
+  // Room for some twenty clicks a file; the write that does not fit is torn, as on a full disk.
+  const gateway = await startGatewayProcess(environmentIn('full'), { maxFileBlocks: 64 });
+  await eventually(async () => assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200));
+  const tokens: string[] = [];
+  for (let round = 0; round < 10; round += 1) {
+    const answered = await Promise.all(Array.from({ length: 25 }, () => click(gateway.url)));
+    for (const token of answered) tokens.push(token ?? 'none');
+  }
+  t.notOk(tokens.includes('none'), 'every visitor got the page');
+  await eventually(async () => assert.deepEqual(new Set(await timesOf(tokens)), new Set([1])), {
+    timeoutMs: 20_000,
+  });
+  const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
+  t.match(metrics, /rastro_spool_failures_total\S* [1-9]/, 'and it is counted');
+  await gateway.end('SIGTERM');
+  t.same(await readdir(join(servers.folder, 'full/redirect-gateway/spool')), []);
+});
+
 await t.test('a damaged snapshot is told by NATS again', async (t) => {
   const file = join(servers.folder, 'main/redirect-gateway/catalog.json');
   t.match(JSON.parse(await readFile(file, 'utf8')), { entries: { length: 3 } });

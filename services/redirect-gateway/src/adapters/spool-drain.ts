@@ -1,20 +1,21 @@
 /** Carries the spool to JetStream: oldest first, each line until it is acknowledged. */
-import { open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isEventType, parseJson, type RastroEvent } from '@rastro/events';
 import type { Logger } from '@rastro/runtime';
 import type { Segment, Spool } from './spool.ts';
+import type { Carried, SpoolRange } from './spool-range.ts';
 
 export interface DrainOptions {
   readonly spool: Spool;
-  /** Resolves once the event is stored under its id, however often it is told. */
-  readonly publish: (event: RastroEvent) => Promise<void>;
+  /** Resolves once every event of the range is stored under its id, however often it is told. */
+  readonly carry: (range: SpoolRange) => Promise<Carried>;
   readonly log: Logger;
   readonly onPublished: (count: number) => void;
 }
 
-const chunkBytes = 512 * 1024;
-const inFlight = 256;
+const chunkBytes = 1024 ** 2;
+/** While less than this waits, clicks gather for a moment: one batch costs little more than one. */
+const gatherBelowBytes = 512 * 1024;
+const gatherMs = 25;
 const idleMs = 500;
 /** A drained segment is given up after this time, so that a crash repeats little. */
 const sealAfterMs = 2_000;
@@ -59,9 +60,12 @@ class Drain {
       try {
         const hasMoved = await this.#step();
         this.#failures = 0;
-        if (hasMoved && !this.#isOver()) continue;
+        if (hasMoved && !this.#isOver()) {
+          await this.#gather();
+          continue;
+        }
         if (this.#endMs !== undefined) return;
-        await this.#rest(idleMs);
+        await this.#rest(idleMs, this.#bell.promise);
       } catch (error) {
         this.#failures += 1;
         if (this.#endMs !== undefined) return;
@@ -71,6 +75,7 @@ class Drain {
           { err: error, inMs },
           'events wait in the spool; they are published when NATS is back',
         );
+        // A new click is no reason to try sooner.
         await this.#rest(inMs);
       }
     }
@@ -80,17 +85,24 @@ class Drain {
     return this.#endMs !== undefined && performance.now() > this.#endMs;
   }
 
-  async #rest(ms: number): Promise<void> {
+  async #rest(ms: number, ...reasonsToWake: Promise<void>[]): Promise<void> {
     const waking = new AbortController();
     const timeout = delay(ms, undefined, { signal: waking.signal }).catch(() => {});
-    // After a failure a new click is no reason to try sooner.
-    const bell = this.#failures > 0 ? [] : [this.#bell.promise];
-    await Promise.race([timeout, this.#ending.promise, ...bell]);
+    await Promise.race([timeout, this.#ending.promise, ...reasonsToWake]);
     waking.abort();
     this.#bell = Promise.withResolvers<void>();
   }
 
-  /** Publishes the next chunk of the oldest segment. False when there is nothing to do. */
+  async #gather(): Promise<void> {
+    if (this.#waitingBytes() < gatherBelowBytes) await this.#rest(gatherMs);
+  }
+
+  #waitingBytes(): number {
+    const { segments } = this.#options.spool;
+    return segments.reduce((sum, { committedBytes }) => sum + committedBytes, -this.#offset);
+  }
+
+  /** Carries the next chunk of the oldest segment. False when there is nothing to do. */
   async #step(): Promise<boolean> {
     const { spool } = this.#options;
     const [segment] = spool.segments;
@@ -100,7 +112,7 @@ class Drain {
     }
     if (!segment) return false;
     if (this.#offset < segment.committedBytes) {
-      await this.#publishChunk(segment);
+      await this.#carryChunk(segment);
       return true;
     }
     if (segment.isSealed) {
@@ -113,57 +125,19 @@ class Drain {
     return segment.isSealed;
   }
 
-  async #publishChunk(segment: Segment): Promise<void> {
-    const end = Math.min(segment.committedBytes, this.#offset + chunkBytes);
-    const chunk = await readRange(segment.file, this.#offset, end).catch((error: unknown) => {
+  async #carryChunk({ file, committedBytes }: Segment): Promise<void> {
+    const { carry, log, onPublished } = this.#options;
+    const start = this.#offset;
+    const end = Math.min(committedBytes, start + chunkBytes);
+    const range = { file, start, end, isToEndOfFile: end === committedBytes };
+    const carried = await carry(range).catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      this.#options.log.error(
-        { file: segment.file },
-        'a spool file was taken away with its events',
-      );
-      return Buffer.alloc(end - this.#offset, '\n');
+      log.error({ file }, 'a spool file was taken away with its events');
+      return { bytes: end - start, events: 0, tornLines: 0 };
     });
-    // Only the last line of a file can be torn, by a crash in the middle of a write.
-    const lastNewline = end === segment.committedBytes ? chunk.length : chunk.lastIndexOf(10) + 1;
-    const taken = chunk.subarray(0, lastNewline || chunk.length);
-    const events = taken
-      .toString('utf8')
-      .split('\n')
-      .flatMap((line) => this.#read(line));
-    for (let at = 0; at < events.length; at += inFlight) {
-      const slice = events.slice(at, at + inFlight);
-      await allOrThrow(slice.map((event) => this.#options.publish(event)));
-      this.#options.onPublished(slice.length);
-    }
-    this.#offset += taken.length;
-  }
-
-  #read(line: string): RastroEvent[] {
-    if (line === '') return [];
-    const json = parseJson(line);
-    const event = json.ok ? (json.value as Partial<RastroEvent> | null) : null;
-    if (event?.id && event.workspaceid && event.type && isEventType(event.type))
-      return [event as RastroEvent];
-    this.#options.log.error({ bytes: line.length }, 'a torn line in the spool; it is left out');
-    return [];
-  }
-}
-
-/** Waits for all, so that none goes on behind our back. @throws the first failure. */
-async function allOrThrow(promises: Promise<void>[]): Promise<void> {
-  const results = await Promise.allSettled(promises);
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
-}
-
-async function readRange(file: string, start: number, end: number): Promise<Buffer> {
-  const handle = await open(file, 'r');
-  try {
-    const buffer = Buffer.alloc(end - start);
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, start);
-    if (bytesRead !== buffer.length) throw new Error(`${file} is shorter than it was`);
-    return buffer;
-  } finally {
-    await handle.close();
+    if (carried.tornLines > 0)
+      log.error({ file, lines: carried.tornLines }, 'torn lines in the spool; they are left out');
+    onPublished(carried.events);
+    this.#offset = start + carried.bytes;
   }
 }

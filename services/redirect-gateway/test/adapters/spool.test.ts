@@ -10,8 +10,10 @@ import { join } from 'node:path';
 import type { RastroEvent } from '@rastro/events';
 import { eventually, sampleEvent, testLog } from '@rastro/testing';
 import t from 'tap';
+import { startCarrier } from '../../src/adapters/carrier.ts';
 import { EventRecorder } from '../../src/adapters/event-recorder.ts';
 import { startDrain } from '../../src/adapters/spool-drain.ts';
+import { carryRange, type SpoolRange } from '../../src/adapters/spool-range.ts';
 import { Spool } from '../../src/adapters/spool.ts';
 
 const log = testLog();
@@ -37,8 +39,15 @@ function destination() {
   return Object.assign(state, { publish });
 }
 
-const drainTo = (spool: Spool, publish: (e: RastroEvent) => Promise<void>) =>
-  startDrain({ spool, publish, log, onPublished: () => {} });
+/** What the carrier's thread does, without the thread. */
+function drainTo(spool: Spool, publish: (e: RastroEvent) => Promise<void>) {
+  const carry = (range: SpoolRange) =>
+    carryRange(range, async (publications) => {
+      for (const { payload } of publications)
+        await publish(JSON.parse(payload.toString()) as RastroEvent);
+    });
+  return startDrain({ spool, carry, log, onPublished: () => {} });
+}
 
 await t.test('an append resolves once its line is in the file; 500 share few writes', async (t) => {
   const folder = await temporaryFolder(t);
@@ -165,4 +174,12 @@ await t.test('a disk that does not answer holds nobody up for long', async (t) =
   await recorder.record(quick);
   t.same(nats.arrived, [slow.id, quick.id]);
   await recorder[Symbol.asyncDispose]();
+});
+
+await t.test('a carrier whose thread dies says so, and is tried again', async (t) => {
+  const carrier = startCarrier({ natsUrl: 'nowhere', name: 'test' });
+  const range = { file: 'none', start: 0, end: 1, isToEndOfFile: true };
+  await t.rejects(carrier.carry(range), { code: 'ERR_INVALID_URL' });
+  await t.rejects(carrier.carry(range), { code: 'ERR_INVALID_URL' });
+  await carrier[Symbol.asyncDispose]();
 });
