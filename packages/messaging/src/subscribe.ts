@@ -101,7 +101,8 @@ export interface SubscribeBatchOptions {
   readonly lingerMs: number;
   /**
    * A throw delivers the whole batch again; otherwise every event is acknowledged but those, by
-   * event id, for which another settlement is returned.
+   * event id, for which another settlement is returned. Acknowledgements are not waited for, so an
+   * event that was handled may come again.
    */
   readonly handle: (events: RastroEvent[]) => Promise<BatchExceptions | void>;
 }
@@ -121,11 +122,11 @@ export function subscribeBatch(nats: Nats, options: SubscribeBatchOptions): Prom
     if (taken.length === 0) return;
     try {
       const exceptions = await handle(taken.map(({ event }) => event));
-      await Promise.all(
-        taken.map(({ message, event }) =>
-          settler.settle(message, exceptions?.get(event.id) ?? 'ack'),
-        ),
-      );
+      for (const { message, event } of taken) {
+        const exception = exceptions?.get(event.id);
+        if (exception) await settler.settle(message, exception);
+        else settler.acknowledge(message);
+      }
     } catch (error) {
       await Promise.all(taken.map(({ message }) => settler.fail(message, error)));
     }
