@@ -1,4 +1,5 @@
 /** Reads the environment once, at start, and reports every problem at once. */
+import { isIP } from 'node:net';
 import { cleanEnv, EnvError, EnvMissingError, makeValidator, type ValidatorSpec } from 'envalid';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -109,10 +110,27 @@ export function wholeNumber(min: number, max: number) {
   });
 }
 
+const proxyNames = ['loopback', 'linklocal', 'uniquelocal'];
+
 /** Addresses, CIDR ranges or the names `loopback`, `linklocal`, `uniquelocal`, comma-separated. */
-export const proxyList = parsed((input) =>
-  input
+export const proxyList = parsed((input) => {
+  const entries = input
     .split(',')
     .map((entry) => entry.trim())
-    .filter(Boolean),
-);
+    .filter(Boolean);
+  for (const entry of entries) {
+    if (!proxyNames.includes(entry) && !isRange(entry))
+      throw new Error(
+        `"${entry}" is neither an address, nor a range such as 10.0.0.0/8, nor one of ${proxyNames.join(', ')}`,
+      );
+  }
+  return entries;
+});
+
+/** An address, alone or with the length of its prefix; /0 would believe everybody. */
+function isRange(entry: string): boolean {
+  const [, address = '', length] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
+  const bits = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0;
+  const prefix = Number(length ?? bits);
+  return prefix >= 1 && prefix <= bits;
+}

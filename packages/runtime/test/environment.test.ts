@@ -1,6 +1,12 @@
 /** Goal: a wrong environment is explained whole, and never echoes a secret. Method: examples. */
 import t from 'tap';
-import { ConfigError, readEnvironment, settings } from '../src/index.ts';
+import {
+  ConfigError,
+  createHttpServer,
+  createLogger,
+  readEnvironment,
+  settings,
+} from '../src/index.ts';
 
 const specs = {
   PORT: settings.port(8101),
@@ -53,5 +59,34 @@ await t.test('all problems at once, each with the variable and an example', (t) 
     t.match(text, /PUBLIC_ORIGIN/);
     t.notMatch(text, /dG9vIHNob3J0/);
   }
+  t.end();
+});
+
+await t.test('TRUSTED_PROXIES: what Fastify would not understand is told at start', (t) => {
+  const read = (input: string) =>
+    readEnvironment({ ...good, TRUSTED_PROXIES: input }, specs).TRUSTED_PROXIES;
+  const all = 'loopback,linklocal, uniquelocal ,173.245.48.0/20,177.10.20.30,2606:4700::/32,::1';
+  t.same(
+    read(all),
+    all.split(',').map((entry) => entry.trim()),
+  );
+  t.ok(createHttpServer({ log: createLogger({ level: 'silent' }), trustedProxies: read(all) }));
+  t.same(read(','), [], 'nobody');
+  const wrong = [
+    'Loopback',
+    'true',
+    '1',
+    '10.0.0',
+    '010.0.0.1',
+    '10.0.0.0/33',
+    '::1/129',
+    '10.0.0.1:80',
+  ];
+  for (const entry of [...wrong, '0.0.0.0/0', '::/0', '10.0.0.0/', 'fe80::1%eth0', 'edge.example'])
+    t.throws(
+      () => read(`loopback,${entry}`),
+      { message: new RegExp(`TRUSTED_PROXIES.*"${entry}`) },
+      entry,
+    );
   t.end();
 });
