@@ -26,8 +26,10 @@ import { createCounters } from './metrics.ts';
 import { addRoutes } from './routes.ts';
 
 const service = 'redirect-gateway';
-/** A first start without a snapshot gives NATS this long before visitors are let in. */
-const catalogWaitMs = 2_000;
+/** How long NATS has, before visitors are let in, to tell the catalog and which bots are ill. */
+const firstNewsWaitMs = 2_000;
+/** The same where a snapshot can answer: it may be old, but visitors do not wait for news. */
+const newsWaitMs = 1_000;
 
 /** Answers ad clicks from memory, with or without anything else running. */
 export async function startService(config: Config, log: Logger): Promise<RunningService> {
@@ -35,7 +37,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const folder = join(config.dataDir, service);
   const metrics = createMetrics(service);
 
-  const { pools, follow } = await rememberPools(stack, folder, log);
+  const { pools, follow, caughtUp } = await rememberPools(stack, folder, log);
   const spool = stack.use(await Spool.open(join(folder, 'spool')));
   const onPublished = (events: number): void => count.published.inc(events);
   const link = stack.use(
@@ -82,7 +84,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
       page: (result) => count.pages.inc({ result }),
     },
   });
-  await knownWithin(pools, catalogWaitMs);
+  const waitMs = pools.isComplete ? newsWaitMs : firstNewsWaitMs;
+  await Promise.race([caughtUp, delay(waitMs, undefined, { ref: false })]);
   const url = await listen(app, config);
 
   const owned = stack.move();
@@ -104,26 +107,24 @@ async function rememberPools(stack: AsyncDisposableStack, folder: string, log: L
   });
   const writer = stack.use(createSnapshotWriter({ file, take, log }));
 
+  const caughtUp = Promise.withResolvers<void>();
   async function follow(nats: Nats, owned: AsyncDisposableStack): Promise<void> {
     const onChange = (): void => {
       pools.refresh();
       // Half a catalog on disk would pass for a whole one.
       if (pools.isComplete) writer.touch();
     };
-    owned.use(await followCatalog(nats, { catalog, onChange }));
-    pools.isComplete = true;
-    writer.touch();
     const parts = { report: pools.report.bind(pools), onChange };
     const onEvent = handleBotHealth.bind(null, parts);
     const types = ['BotHealthChanged'] as const;
+    // Before the catalog: a bot that is known, but not how it is, would pass for healthy.
     owned.use(await followEvents(nats, { stream: 'COMMERCE', types, onEvent }));
+    owned.use(await followCatalog(nats, { catalog, onChange }));
+    pools.isComplete = true;
+    writer.touch();
+    caughtUp.resolve();
   }
-  return { pools, follow };
-}
-
-async function knownWithin(pools: Pools, ms: number): Promise<void> {
-  const deadline = performance.now() + ms;
-  while (!pools.isComplete && performance.now() < deadline) await delay(20);
+  return { pools, follow, caughtUp: caughtUp.promise };
 }
 
 /** Without a catalog every link is answered with "try again": another process should be asked. */

@@ -1,0 +1,95 @@
+/**
+ * Goal: a gateway that starts knows which bots are out of order before its first visitor comes,
+ * however old its snapshot is; without NATS it still starts.
+ * Method: the real service on a real NATS server with a history of reports, started with no
+ * snapshot, with one from before the newest report, and with NATS away.
+ */
+import { join } from 'node:path';
+import { connectNats, publishEvent } from '@rastro/messaging';
+import {
+  eventually,
+  putCatalog,
+  sampleCatalog,
+  sampleEvent,
+  startTestServers,
+  testLog,
+} from '@rastro/testing';
+import t from 'tap';
+import { readConfig } from '../src/config.ts';
+import { startService } from '../src/service.ts';
+import { phone, sampleBot, samplePool } from './served-pages.ts';
+
+await using stack = new AsyncDisposableStack();
+const servers = stack.use(await startTestServers({ nats: true }));
+const nats = stack.use(await connectNats({ url: servers.nats.url, name: 'test', log: testLog() }));
+const bots = ['bot-a', 'bot-b'].map((bot) => ({ bot, weight: 1, priority: 0 }));
+await putCatalog(nats, 'demo', [
+  ...sampleCatalog().filter(({ kind }) => kind !== 'pool'),
+  { kind: 'bot', id: 'bot-b', data: { ...sampleBot, id: 'bot-b', username: 'demo_b_bot' } },
+  { kind: 'pool', id: 'promo', data: { ...samplePool, bots } },
+]);
+
+let reports = 0;
+
+/** Each a second later than the one before. */
+async function report(botId: string, health: 'healthy' | 'unhealthy'): Promise<void> {
+  const changedAt = new Date(Date.UTC(2026, 0, 1) + (reports += 1) * 1_000).toISOString();
+  await publishEvent(nats, sampleEvent('BotHealthChanged', { botId, health, changedAt }));
+}
+
+const start = (folder: string, rest: Record<string, string> = {}) =>
+  startService(
+    readConfig({
+      PORT: '0',
+      NATS_URL: servers.nats.url,
+      RASTRO_DATA_DIR: join(servers.folder, folder),
+      ...rest,
+    }),
+    testLog(),
+  );
+
+/** Whom visitors are handed to, those among them who were with a bot before. */
+async function botsOf(url: string): Promise<Set<string>> {
+  const pages = ['bot-a', 'bot-b', 'none', 'none'].map(async (bot) => {
+    const headers = { 'user-agent': phone, cookie: `rastro_bot_promo=${bot}` };
+    const response = await fetch(`${url}/go/promo`, { headers });
+    return /demo_[ab]_bot/.exec(await response.text())?.[0] ?? 'none';
+  });
+  return new Set(await Promise.all(pages));
+}
+
+await t.test('a first start reads all reports before it listens', async (t) => {
+  for (let at = 0; at < 500; at += 1) await report(`bot-${at}`, 'unhealthy');
+  await report('bot-a', 'unhealthy');
+  for (let round = 0; round < 3; round += 1) {
+    await using service = await start(`first-${round}`);
+    t.same(await botsOf(service.url), new Set(['demo_b_bot']));
+  }
+});
+
+await t.test(
+  'a snapshot from before the newest report does not pass for the present',
+  async (t) => {
+    await report('bot-a', 'healthy');
+    {
+      await using service = await start('stale');
+      await eventually(async () => {
+        if ((await botsOf(service.url)).size !== 2) throw new Error('bot-a is not back yet');
+      });
+    }
+    await report('bot-b', 'unhealthy');
+    await using service = await start('stale');
+    t.same(await botsOf(service.url), new Set(['demo_a_bot']));
+  },
+);
+
+await t.test(
+  'NATS away: the snapshot is what there is, and the start does not wait long',
+  async (t) => {
+    await servers.nats.kill();
+    const startedMs = performance.now();
+    await using service = await start('stale');
+    t.ok(performance.now() - startedMs < 5_000, 'a second, with slack');
+    t.same(await botsOf(service.url), new Set(['demo_a_bot']), 'with the report in it');
+  },
+);
