@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { AdReference } from './ad-reference.ts';
 import { defineEvent } from './definition.ts';
 import {
   CatalogId,
@@ -24,6 +25,28 @@ const Utm = Type.Object({
   campaign: Nullable(Text(512)),
   content: Nullable(Text(512)),
   term: Nullable(Text(512)),
+});
+
+/**
+ * What the class was drawn from, as packages/traffic reads it; the user agent stands beside it.
+ * Traits that are added later have to be optional.
+ */
+const Traits = Type.Object({
+  method: Text(16),
+  /** `Sec-Purpose` and its predecessors. */
+  purpose: Nullable(Text(128)),
+  accept: Nullable(Text(256)),
+  /** Whether `Accept-Language` was sent. */
+  hasLanguage: Type.Boolean(),
+  fetchSite: Nullable(Text(32)),
+  fetchMode: Nullable(Text(32)),
+  fetchDest: Nullable(Text(32)),
+  /** Whether `Sec-CH-UA` was sent. */
+  hasClientHints: Type.Boolean(),
+  /** `X-Requested-With`: an Android web view names its app by it. */
+  requestedWith: Nullable(Text(128)),
+  /** Clicks from the same public address within 10 s, with this one; 0 without such an address. */
+  recentFromAddress: Type.Integer({ minimum: 0 }),
 });
 
 export const ClickTracked = defineEvent({
@@ -63,6 +86,9 @@ export const ClickTracked = defineEvent({
     trafficClass: TrafficClass,
     classReasons: Type.Array(Text(64), { maxItems: 16 }),
     consent: Consent,
+    traits: Type.Optional(Traits),
+    /** From the UTM parameters, as adReferenceOf splits them. */
+    ad: Type.Optional(AdReference),
   }),
 });
 

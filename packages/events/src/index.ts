@@ -1,3 +1,4 @@
+export { type AdParameters, type AdReference, adReferenceOf } from './ad-reference.ts';
 export { asyncApiDocument } from './asyncapi.ts';
 export {
   type CatalogEntry,
