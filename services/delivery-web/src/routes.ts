@@ -13,9 +13,9 @@ import {
   pixelPageHeaders,
   publicIp,
 } from '@rastro/runtime';
+import { headerTraits } from '@rastro/traffic';
 import { Eta } from 'eta';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { isbot } from 'isbot';
 import { type Access, accessOf } from './core/access.ts';
 import { metaCookies, type MetaCookies } from './core/meta-cookies.ts';
 import { notices } from './core/notices.ts';
@@ -83,7 +83,7 @@ export async function addRoutes(app: HttpServer, parts: RouteParts): Promise<voi
       const access = known === 'unconfirmed' ? await parts.revalidate(delivery) : known;
       if (access !== 'open') return send.notice(reply, access);
       const cookies = cookiesOf(request);
-      const visitor = visitorOfRequest(request);
+      const visitor = visitorOf(headerTraits(request.method, request.headers));
       const nowMs = Date.now();
       const page = pageOf(delivery, parts.offerFor(delivery), { visitor, cookies, nowMs });
       if (visitor === 'person') opened.set(request, { delivery, page, cookies });
@@ -96,19 +96,6 @@ const tokenPattern = /^[\w-]{22,64}$/;
 
 async function lookUp(parts: RouteParts, token: string): Promise<Delivery | undefined> {
   return tokenPattern.test(token) ? parts.findDelivery(token) : undefined;
-}
-
-function visitorOfRequest({ method, headers }: FastifyRequest) {
-  const userAgent = headers['user-agent'] ?? null;
-  const purpose = [
-    headers['sec-purpose'],
-    headers['purpose'],
-    headers['x-purpose'],
-    headers['x-moz'],
-  ]
-    .flat()
-    .find((value) => value !== undefined);
-  return visitorOf({ method, userAgent, isKnownBot: isbot(userAgent), purpose: purpose ?? null });
 }
 
 function cookiesOf({ cookies }: FastifyRequest): MetaCookies {

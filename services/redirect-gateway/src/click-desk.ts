@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { envelop, type EventBody, type RastroEvent } from '@rastro/events';
 import { newId } from '@rastro/runtime';
+import type { AgentFacts } from '@rastro/traffic';
+import type { AddressCounts } from './adapters/address-counts.ts';
 import type { OwnedPool, Pools } from './adapters/pools.ts';
 import type { RecentClicks } from './adapters/recent-clicks.ts';
 import { type ChoiceState, chooseBot, initialChoiceState } from './core/bot-choice.ts';
@@ -18,6 +20,8 @@ import type { RefusalReason } from './core/gate.ts';
 export interface ClickDeskParts {
   readonly pools: Pick<Pools, 'candidates' | 'username'>;
   readonly recentClicks: Pick<RecentClicks, 'remember'>;
+  readonly addressCounts: Pick<AddressCounts, 'count'>;
+  readonly agentFacts: (userAgent: string) => AgentFacts;
   readonly site: Site;
   readonly hashes: Hashes;
   /** Resolves once the event is safe; never rejects. */
@@ -46,7 +50,7 @@ export class ClickDesk {
 
   /** Null when the pool has no bot to hand the visitor to. */
   take(visit: Visit, pool: OwnedPool): Click | null {
-    const { pools, site, hashes, record, recentClicks } = this.#parts;
+    const { pools, site, hashes, record, recentClicks, addressCounts, agentFacts } = this.#parts;
     const nowMs = Date.now();
     const botId = this.#choose(visit, pool, nowMs);
     const username = botId === null ? undefined : pools.username(botId);
@@ -61,7 +65,16 @@ export class ClickDesk {
     };
     const identity = mintIdentity(visit, site, mint, hashes);
     const { item, workspaceId } = pool;
-    const body = clickTracked({ visit, site, pool: item, botId, identity, clickedAt: time });
+    const body = clickTracked({
+      visit,
+      site,
+      pool: item,
+      botId,
+      identity,
+      clickedAt: time,
+      recentFromAddress: addressCounts.count(visit.clientIp, nowMs),
+      agentFacts,
+    });
     const event = wrapped(body, workspaceId, identity.trackingToken, time);
     recentClicks.remember(identity.trackingToken, workspaceId);
     return { botId, username, identity, event, recorded: record(event) };

@@ -9,6 +9,8 @@ import {
   type Logger,
   type RunningService,
 } from '@rastro/runtime';
+import { AddressCounts } from './adapters/address-counts.ts';
+import { rememberedAgentFacts } from './adapters/agent-memory.ts';
 import { createSnapshotWriter, loadSnapshot } from './adapters/catalog-snapshot.ts';
 import { startCarrier } from './adapters/carrier.ts';
 import { cookieScope } from './adapters/cookie-domain.ts';
@@ -73,7 +75,15 @@ export async function startService(config: Config, log: Logger): Promise<Running
     cookieScope: scope,
     isSecure: config.publicOrigin.startsWith('https:'),
     pools,
-    desk: new ClickDesk({ pools, recentClicks, site, hashes, record }),
+    desk: new ClickDesk({
+      pools,
+      recentClicks,
+      addressCounts: new AddressCounts(),
+      agentFacts: rememberedAgentFacts(),
+      site,
+      hashes,
+      record,
+    }),
     beacon: {
       record,
       workspaceOf: ({ trackingToken, slug }) =>

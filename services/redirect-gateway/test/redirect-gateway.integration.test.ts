@@ -21,7 +21,7 @@ import t from 'tap';
 import { readConfig } from '../src/config.ts';
 import { startService } from '../src/service.ts';
 import { startGatewayProcess } from './gateway-process.ts';
-import { phone, sampleBot, samplePool } from './served-pages.ts';
+import { phoneHeaders, sampleBot, samplePool } from './served-pages.ts';
 
 await using stack = new AsyncDisposableStack();
 const servers = stack.use(await startTestServers({ nats: true }));
@@ -47,7 +47,7 @@ const start = (folder: string, rest: Record<string, string> = {}) =>
 async function click(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(`${url}/go/promo?fbclid=abc`, {
-      headers: { 'user-agent': phone },
+      headers: phoneHeaders,
       signal: AbortSignal.timeout(5_000),
     });
     return /\?start=([0-9a-f]{32})/.exec(await response.text())?.[1];
@@ -100,7 +100,7 @@ await t.test('a click and its beacon arrive once; a bot out of order is left', a
 
   const botsOf = async (): Promise<Set<string>> => {
     const pages = Array.from({ length: 4 }, async () => {
-      const response = await fetch(`${service.url}/go/promo`, { headers: { 'user-agent': phone } });
+      const response = await fetch(`${service.url}/go/promo`, { headers: phoneHeaders });
       return /demo_[ab]_bot/.exec(await response.text())?.[0] ?? 'none';
     });
     return new Set(await Promise.all(pages));

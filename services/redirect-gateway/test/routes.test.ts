@@ -5,10 +5,10 @@
  */
 import { gzipSync } from 'node:zlib';
 import { decodeEvent, type RastroEvent } from '@rastro/events';
+import { burstClicks } from '@rastro/traffic';
 import t from 'tap';
-import { phone, samplePool, servedPages } from './served-pages.ts';
+import { phone, phoneHeaders as headers, samplePool, servedPages } from './served-pages.ts';
 
-const headers = { 'user-agent': phone, 'accept-language': 'pt-BR,pt;q=0.9' };
 const tokenOf = (html: string): string => /\?start=([0-9a-f]{32})/.exec(html)?.[1] ?? '';
 const click = (events: RastroEvent[]) =>
   events.find((event) => event.type === 'ClickTracked') as RastroEvent<'ClickTracked'>;
@@ -81,19 +81,50 @@ await t.test(
 
 await t.test('the same page for everybody, in a class of its own', async (t) => {
   const { app, events } = await servedPages();
-  const agents = [phone, 'facebookexternalhit/1.1', 'Googlebot/2.1'];
+  const visitors: [Record<string, string>, string, string[]][] = [
+    [headers, 'human', []],
+    [{ ...headers, 'user-agent': 'Googlebot/2.1' }, 'bot', ['known_bot_agent']],
+    [{ ...headers, 'user-agent': 'facebookexternalhit/1.1' }, 'preview', ['link_preview_agent']],
+    [{ ...headers, 'x-purpose': 'preview' }, 'preview', ['purpose_preview']],
+    [{ ...headers, 'sec-purpose': 'prefetch;prerender' }, 'prefetch', ['purpose_prefetch']],
+    [{ 'user-agent': phone }, 'unknown', ['missing_headers', 'accept_without_html']],
+    [{ ...headers, 'sec-fetch-dest': 'iframe' }, 'unknown', ['not_a_navigation']],
+  ];
   const pages = [];
-  for (const agent of agents) {
-    const { body } = await app.inject({ url: '/go/promo', headers: { 'user-agent': agent } });
+  for (const [shown] of visitors) {
+    const { body } = await app.inject({ url: '/go/promo', headers: shown });
     pages.push(body.replaceAll(/[0-9a-f]{64}|[0-9a-f]{32}/g, '#'));
   }
   t.equal(new Set(pages).size, 1);
   const head = await app.inject({ method: 'HEAD', url: '/go/promo', headers });
   t.equal(head.statusCode, 200);
   t.equal(head.body, '');
-  const classes = events.map((event) => (event as RastroEvent<'ClickTracked'>).data.trafficClass);
-  t.same(classes, ['human', 'preview', 'bot', 'bot']);
+  const classes = (events as RastroEvent<'ClickTracked'>[]).map(({ data }) => [
+    data.trafficClass,
+    data.classReasons,
+  ]);
+  const expected = visitors.map(([, trafficClass, reasons]) => [trafficClass, reasons]);
+  t.same(classes, [...expected, ['bot', ['head_request']]]);
 });
+
+await t.test(
+  'a burst from one public address is no crowd of people, and gets the page',
+  async (t) => {
+    const { app, events } = await servedPages();
+    const classesFrom = async (address: string): Promise<string[]> => {
+      events.length = 0;
+      for (let at = 0; at <= burstClicks; at += 1) {
+        const forwarded = { ...headers, 'x-forwarded-for': address };
+        const { statusCode } = await app.inject({ url: '/go/promo', headers: forwarded });
+        if (statusCode !== 200) throw new Error(`answered ${statusCode}`);
+      }
+      return events.map((event) => (event as RastroEvent<'ClickTracked'>).data.trafficClass);
+    };
+    const people = Array<string>(burstClicks).fill('human');
+    t.same(await classesFrom('177.10.20.30'), [...people, 'unknown']);
+    t.same(await classesFrom('10.0.0.1'), [...people, 'human'], 'a proxy that nobody named');
+  },
+);
 
 await t.test(
   'no bot, no pool, no gate parameter: honest pages in the visitor’s language',

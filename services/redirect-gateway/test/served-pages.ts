@@ -3,6 +3,8 @@ import type { CatalogItem, RastroEvent } from '@rastro/events';
 import { Catalog } from '@rastro/messaging';
 import { createHttpServer, type HttpServer } from '@rastro/runtime';
 import { sampleCatalog, testLog } from '@rastro/testing';
+import { agentFacts } from '@rastro/traffic';
+import { AddressCounts } from '../src/adapters/address-counts.ts';
 import { cookieScope } from '../src/adapters/cookie-domain.ts';
 import { hashes } from '../src/adapters/hashes.ts';
 import { Pools } from '../src/adapters/pools.ts';
@@ -15,6 +17,13 @@ type Bot = CatalogItem<'bot'>;
 
 export const phone =
   'Mozilla/5.0 (Linux; Android 14; SM-A546E; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/142.0.0.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/490.0.0.0;]';
+
+/** What its in-app browser sends when an ad is tapped. */
+export const phoneHeaders = {
+  'user-agent': phone,
+  accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
+  'accept-language': 'pt-BR,pt;q=0.9',
+};
 
 const sample = <T>(kind: string): T =>
   sampleCatalog().find((entry) => entry.kind === kind)?.data as T;
@@ -63,6 +72,8 @@ export async function servedPages(
     desk: new ClickDesk({
       pools,
       recentClicks,
+      addressCounts: new AddressCounts(),
+      agentFacts,
       site: { publicOrigin, subdomainIndex: scope.subdomainIndex },
       hashes,
       record,

@@ -1,12 +1,5 @@
 /** Whether a request for the page comes from a person who is looking at it. */
-
-export interface RequestTraits {
-  readonly method: string;
-  readonly isKnownBot: boolean;
-  readonly userAgent: string | null;
-  /** `Sec-Purpose`, or one of its predecessors. */
-  readonly purpose: string | null;
-}
+import { classify, type ClassReason, type HeaderTraits } from '@rastro/traffic';
 
 /**
  * `bot`: a program, a link preview or nobody who says a name; gets the page without the Pixel.
@@ -14,8 +7,20 @@ export interface RequestTraits {
  */
 export type Visitor = 'person' | 'prefetch' | 'bot';
 
-export function visitorOf({ method, isKnownBot, userAgent, purpose }: RequestTraits): Visitor {
-  if (method !== 'GET' || isKnownBot || !userAgent) return 'bot';
-  if (purpose !== null && /prefetch|prerender|preview/i.test(purpose)) return 'prefetch';
-  return 'person';
+const programs = new Set<ClassReason>([
+  'known_bot_agent',
+  'link_preview_agent',
+  'head_request',
+  'no_user_agent',
+]);
+const aheadOfUsers = new Set<ClassReason>(['purpose_prefetch', 'purpose_preview']);
+
+/**
+ * Milder than for an ad's link: the address is a secret that only the customer has, so a request
+ * that merely looks odd is the customer's, and its purchase must not go untold.
+ */
+export function visitorOf(traits: HeaderTraits): Visitor {
+  const { classReasons } = classify({ ...traits, recentFromAddress: 0 });
+  if (classReasons.some((reason) => programs.has(reason))) return 'bot';
+  return classReasons.some((reason) => aheadOfUsers.has(reason)) ? 'prefetch' : 'person';
 }

@@ -3,6 +3,7 @@
  * Method: one delivery as the base, changed in one point per case.
  */
 import { sampleCatalog } from '@rastro/testing';
+import { type Headers, headerTraits } from '@rastro/traffic';
 import t from 'tap';
 import { accessAfter, accessOf } from '../../src/core/access.ts';
 import { metaCookies } from '../../src/core/meta-cookies.ts';
@@ -126,10 +127,17 @@ await t.test('who may open, and who counts as a person', async (t) => {
     answers.map((status) => accessAfter(status as Parameters<typeof accessAfter>[0])),
     ['open', 'open', 'unconfirmed', 'unconfirmed', 'revoked', 'revoked'],
   );
-  const traits = { method: 'GET', isKnownBot: false, userAgent: 'Mozilla/5.0', purpose: null };
-  t.equal(visitorOf(traits), 'person');
-  t.equal(visitorOf({ ...traits, method: 'HEAD' }), 'bot');
-  t.equal(visitorOf({ ...traits, isKnownBot: true }), 'bot');
-  t.equal(visitorOf({ ...traits, userAgent: null }), 'bot');
-  t.equal(visitorOf({ ...traits, purpose: 'prefetch;prerender' }), 'prefetch');
+  const chrome =
+    'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36';
+  const visitor = (headers: Headers, method = 'GET') =>
+    visitorOf(headerTraits(method, { 'user-agent': chrome, ...headers }));
+  t.equal(visitor({}), 'person');
+  t.equal(visitor({ 'sec-fetch-dest': 'iframe' }), 'person', 'odd, but with the secret address');
+  t.equal(visitor({}, 'HEAD'), 'bot');
+  t.equal(visitor({ 'user-agent': 'Googlebot/2.1' }), 'bot');
+  t.equal(visitor({ 'user-agent': 'WhatsApp/2.23.20.0' }), 'bot');
+  t.equal(visitor({ 'user-agent': undefined }), 'bot');
+  t.equal(visitor({ 'sec-purpose': 'prefetch;prerender' }), 'prefetch');
+  t.equal(visitor({ 'x-purpose': 'preview' }), 'prefetch');
+  t.equal(visitor({ purpose: 'prefetch' }, 'HEAD'), 'bot');
 });

@@ -1,12 +1,13 @@
 /** A click: its identity, minted once, and the event that tells of it. */
-import type { CatalogItem, DataOf, EventBody } from '@rastro/events';
+import { adReferenceOf, type CatalogItem, type DataOf, type EventBody } from '@rastro/events';
+import { type AgentFacts, classify, type HeaderTraits, type RequestTraits } from '@rastro/traffic';
 import { type LinkParameters, linkParameters, type Query } from './link-parameters.ts';
 import { fbclidIn, fbcOf, fbpOf } from './meta-cookies.ts';
 import { boundedText } from './text.ts';
-import { classify, type RequestTraits } from './traffic.ts';
 
 /** A request for a pool's page, as the HTTP edge saw it. */
-export interface Visit extends RequestTraits {
+export interface Visit {
+  readonly traits: HeaderTraits;
   /** Path and query, undecoded. */
   readonly url: string;
   readonly query: Query;
@@ -89,9 +90,14 @@ export function clickTracked(parts: {
   readonly botId: string;
   readonly identity: Identity;
   readonly clickedAt: string;
+  /** Clicks from the visitor's public address within the burst window, with this one. */
+  readonly recentFromAddress: number;
+  readonly agentFacts: (userAgent: string) => AgentFacts;
 }): EventBody<'ClickTracked'> {
-  const { visit, site, pool, botId, identity, clickedAt } = parts;
-  const link: LinkParameters = linkParameters(visit.query);
+  const { visit, site, pool, botId, identity, clickedAt, recentFromAddress, agentFacts } = parts;
+  const link: LinkParameters = linkParameters(visit.query, pool.gate.param);
+  const traits: RequestTraits = { ...visit.traits, recentFromAddress };
+  const { userAgent, ...shown } = traits;
   return {
     type: 'ClickTracked',
     data: {
@@ -104,10 +110,12 @@ export function clickTracked(parts: {
       landingUrl: boundedText(`${site.publicOrigin}${visit.url}`, 4096) ?? site.publicOrigin,
       referrer: boundedText(visit.referrer, 2048),
       clientIp: visit.clientIp,
-      userAgent: boundedText(visit.userAgent, 1024),
+      userAgent,
       language: boundedText(visit.language, 64),
       ...link,
-      ...classify(visit),
+      ad: adReferenceOf(link.utm),
+      ...classify(traits, agentFacts),
+      traits: shown,
       consent: consentOf(pool),
     },
   };

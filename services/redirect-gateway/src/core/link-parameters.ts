@@ -25,7 +25,8 @@ export function firstValue(query: Query, name: string): string | undefined {
   return typeof value === 'string' ? value : value?.[0];
 }
 
-export function linkParameters(query: Query): LinkParameters {
+/** @param gateParam the pool's own parameter: kept first, so that no bound cuts it off. */
+export function linkParameters(query: Query, gateParam: string): LinkParameters {
   const text = (name: string): string | null => boundedText(firstValue(query, name), 512);
   return {
     utm: {
@@ -37,12 +38,15 @@ export function linkParameters(query: Query): LinkParameters {
     },
     src: text('src'),
     sck: text('sck'),
-    params: furtherParameters(query),
+    params: furtherParameters(query, gateParam),
   };
 }
 
-function furtherParameters(query: Query): Record<string, string> {
-  const names = Object.keys(query).filter((name) => !own.has(name));
+function furtherParameters(query: Query, first: string): Record<string, string> {
+  const further = Object.keys(query).filter((name) => !own.has(name));
+  const names = further.includes(first)
+    ? [first, ...further.filter((name) => name !== first)]
+    : further;
   const pairs = names.flatMap((name) => {
     const key = boundedText(name, 64);
     return key === null ? [] : [[key, boundedText(firstValue(query, name), 512) ?? ''] as const];

@@ -4,11 +4,13 @@
  * Method: visits built by hand against the expected data; then any text anywhere, decoded with the
  * event's own schema.
  */
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { CatalogItem } from '@rastro/events';
 import { decodeEvent } from '@rastro/events';
 import { newId } from '@rastro/runtime';
 import { sampleCatalog } from '@rastro/testing';
+import { agentFacts, classify, type Headers, headerTraits } from '@rastro/traffic';
 import fc from 'fast-check';
 import t from 'tap';
 import { readBeacon } from '../../src/core/beacon.ts';
@@ -16,13 +18,13 @@ import { evolveHealth, isHealthy } from '../../src/core/bot-health.ts';
 import { bridgePixel } from '../../src/core/bridge.ts';
 import { clickTracked, mintIdentity, type Visit } from '../../src/core/click.ts';
 import { refusalReason } from '../../src/core/gate.ts';
-import { classify } from '../../src/core/traffic.ts';
 import { wrapped } from '../../src/click-desk.ts';
 
 const digest = (name: string) => (text: string) => createHash(name).update(text).digest('hex');
 const hashes = { sha256: digest('sha256'), md5: digest('md5') };
 const pool = sampleCatalog().find(({ kind }) => kind === 'pool')?.data as CatalogItem<'pool'>;
-const phone = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) [FBAN/FBIOS;FBAV/490.0]';
+const phone =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/22B83 [FBAN/FBIOS;FBAV/490.0]';
 const site = { publicOrigin: 'https://go.example.com', subdomainIndex: 1 };
 const mint = {
   trackingToken: '5f2b8c1e9d4a4f0b8a7c6d5e4f3a2b1c',
@@ -32,13 +34,15 @@ const mint = {
   random: 0.5,
 };
 
-const visitWith = (rest: Partial<Visit> = {}): Visit => ({
-  method: 'GET',
+const phoneHeaders = {
+  'user-agent': phone,
+  accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
+  'accept-language': 'pt-BR',
+};
+const visitWith = (rest: Partial<Visit> = {}, headers: Headers = phoneHeaders): Visit => ({
+  traits: headerTraits('GET', headers),
   url: '/go/promo',
   query: {},
-  userAgent: phone,
-  isKnownBot: false,
-  purpose: null,
   referrer: null,
   clientIp: '177.10.20.30',
   language: 'pt-BR',
@@ -46,9 +50,11 @@ const visitWith = (rest: Partial<Visit> = {}): Visit => ({
   ...rest,
 });
 
-function track(visit: Visit) {
+function track(visit: Visit, recentFromAddress = 1) {
   const identity = mintIdentity(visit, site, mint, hashes);
-  return clickTracked({ visit, site, pool, botId: 'bot-a', identity, clickedAt: mint.time });
+  const { time: clickedAt } = mint;
+  const known = { visit, site, pool, botId: 'bot-a', identity, clickedAt };
+  return clickTracked({ ...known, recentFromAddress, agentFacts });
 }
 
 await t.test('all that a link says', async (t) => {
@@ -94,21 +100,34 @@ await t.test('who a visitor is', async (t) => {
   t.equal(forged.data.externalIds.length, 1, 'no click id, one external id');
 });
 
-await t.test('classes of traffic, with every reason', async (t) => {
-  const classOf = (rest: Partial<Visit>) => {
-    const { trafficClass, classReasons } = classify(visitWith(rest));
-    return [trafficClass, ...classReasons];
-  };
-  t.same(classOf({}), ['human']);
-  t.same(classOf({ method: 'HEAD' }), ['bot', 'head_request']);
-  t.same(classOf({ userAgent: null }), ['unknown', 'no_user_agent']);
-  t.same(classOf({ purpose: 'prefetch;prerender' }), ['prefetch', 'purpose_prefetch']);
-  t.same(classOf({ purpose: 'preview' }), ['preview', 'purpose_preview']);
-  const google = { userAgent: 'Googlebot/2.1', isKnownBot: true };
-  t.same(classOf(google), ['bot', 'known_bot_agent']);
-  t.same(classOf({ ...google, method: 'HEAD' }), ['bot', 'known_bot_agent', 'head_request']);
-  const whatsApp = { userAgent: 'WhatsApp/2.23', isKnownBot: true };
-  t.same(classOf(whatsApp), ['preview', 'link_preview_agent']);
+await t.test('the ad is named, and the pool’s own parameter outlasts every bound', async (t) => {
+  const utm = { utm_campaign: 'Julho|Mulheres|12', utm_medium: 'S|3', utm_term: '{{placement}}' };
+  const crowd = Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`p${n}`, `${n}`]));
+  const { data } = track(visitWith({ query: { ...utm, ...crowd, grim: 'x1' } }));
+  t.same(data.ad, {
+    campaign: { name: 'Julho|Mulheres', id: '12' },
+    adset: { name: 'S', id: '3' },
+    ad: { name: null, id: null },
+    placement: null,
+  });
+  t.equal(data.utm.campaign, 'Julho|Mulheres|12', 'as it stood in the link');
+  t.equal(Object.keys(data.params).length, 32);
+  t.equal(data.params['grim'], 'x1');
+});
+
+await t.test('the event says what its class was drawn from', async (t) => {
+  const { data } = track(visitWith());
+  t.match(data, { trafficClass: 'human', classReasons: [], userAgent: phone });
+  t.match(data.traits, { method: 'GET', accept: /text\/html/, hasLanguage: true });
+  t.notOk('userAgent' in (data.traits ?? {}), 'it stands in the event already');
+  const bare = track(visitWith({}, { 'user-agent': phone })).data;
+  t.match(bare, {
+    trafficClass: 'unknown',
+    classReasons: ['missing_headers', 'accept_without_html'],
+  });
+  const crowd = track(visitWith(), 121).data;
+  t.match(crowd, { trafficClass: 'unknown', classReasons: ['address_burst'] });
+  t.equal(crowd.traits?.recentFromAddress, 121);
 });
 
 await t.test('gate, consent, health and beacon', async (t) => {
@@ -145,31 +164,39 @@ await t.test('gate, consent, health and beacon', async (t) => {
   t.equal(readBeacon({ ...fields, page_type: 'other' }, publicIp).ok, false);
 });
 
-await t.test('any text at all still makes a valid event that a database can store', async (t) => {
-  const wild = fc.string({ unit: 'binary', maxLength: 1_500 });
-  const queries = fc.dictionary(
-    fc.oneof(wild, fc.constantFrom('utm_source', 'src', 'sck', '__proto__', 'fbclid')),
-    fc.oneof(wild, fc.array(wild, { maxLength: 3 })),
-    { maxKeys: 50 },
-  );
-  fc.assert(
-    fc.property(
-      wild,
-      queries,
-      fc.option(wild),
-      fc.option(wild),
-      wild,
-      (url, query, a, b, cookie) => {
-        const cookies = { rastro_vid: cookie, _fbp: cookie, _fbc: cookie };
-        const visit = visitWith({ url, query, referrer: a, userAgent: b, language: b, cookies });
-        const event = wrapped(track(visit), 'demo', mint.trackingToken, mint.time);
-        const decoded = decodeEvent(JSON.parse(JSON.stringify({ ...event, id: newId() })));
-        const text = JSON.stringify(event);
-        const isStorable = !text.includes('\\u0000') && !/\\ud[89a-f]/i.test(text);
-        return decoded.ok && isStorable && Object.keys(event.data.params).length <= 32;
-      },
-    ),
-    { numRuns: 300 },
-  );
-  t.pass('held');
-});
+await t.test(
+  'any text at all still makes a valid event, to be stored and classified anew',
+  async (t) => {
+    const wild = fc.string({ unit: 'binary', maxLength: 1_500 });
+    const queries = fc.dictionary(
+      fc.oneof(wild, fc.constantFrom('utm_source', 'src', 'sck', '__proto__', 'fbclid')),
+      fc.oneof(wild, fc.array(wild, { maxLength: 3 })),
+      { maxKeys: 50 },
+    );
+    fc.assert(
+      fc.property(
+        wild,
+        queries,
+        fc.option(wild),
+        fc.option(wild),
+        wild,
+        (url, query, a, b, cookie) => {
+          const cookies = { rastro_vid: cookie, _fbp: cookie, _fbc: cookie };
+          const headers = { 'user-agent': b ?? undefined, accept: url, purpose: cookie };
+          const visit = visitWith({ url, query, referrer: a, language: b, cookies }, headers);
+          const event = wrapped(track(visit), 'demo', mint.trackingToken, mint.time);
+          const { traits, userAgent, trafficClass, classReasons } = event.data;
+          if (!traits) return false;
+          const redrawn = classify({ ...traits, userAgent });
+          assert.deepEqual(redrawn, { trafficClass, classReasons });
+          const decoded = decodeEvent(JSON.parse(JSON.stringify({ ...event, id: newId() })));
+          const text = JSON.stringify(event);
+          const isStorable = !text.includes('\\u0000') && !/\\ud[89a-f]/i.test(text);
+          return decoded.ok && isStorable && Object.keys(event.data.params).length <= 32;
+        },
+      ),
+      { numRuns: 300 },
+    );
+    t.pass('held');
+  },
+);
