@@ -6,6 +6,7 @@ import { CatalogApiError } from '../catalog-client.ts';
 import { CatalogFileError } from '../catalog-yaml.ts';
 import { addAsyncApiCommand } from './commands/asyncapi.ts';
 import { addCatalogCommands } from './commands/catalog.ts';
+import { addClicksCommand } from './commands/clicks.ts';
 import { addDatabaseCommands } from './commands/database.ts';
 import { addDeadCommands } from './commands/dead.ts';
 import { addEnvCommand } from './commands/env.ts';
@@ -28,6 +29,7 @@ addDatabaseCommands(program);
 addRepublishCommand(program);
 addEnvCommand(program);
 addDeadCommands(program);
+addClicksCommand(program);
 addAsyncApiCommand(program);
 
 try {

@@ -31,6 +31,7 @@ import { addRoutes } from './routes.ts';
 
 const service = 'tracking-store';
 const schema = 'tracking';
+const tables = ['event_log', 'sessions', 'meta_tracking_sessions', 'click_counts'];
 
 /** Stores every event of the house and answers what happened to a click. */
 export async function startService(config: Config, log: Logger): Promise<RunningService> {
@@ -39,7 +40,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const sql = connectPostgres({ url: config.postgresUrl, schema, service });
   // Nothing is under way any more when this runs, and connections lost in an outage never end.
   stack.defer(() => sql.end({ timeout: 1 }));
-  await checkSchema(sql, schema, ['event_log', 'sessions', 'meta_tracking_sessions']);
+  await checkSchema(sql, schema, tables);
   const partitions = createPartitions(sql);
   await partitions.ensureAhead();
   stack.use(startPartitionUpkeep(partitions, log));

@@ -1,6 +1,7 @@
 /** One batch of events, one transaction. */
 import type { RastroEvent } from '@rastro/events';
 import type { Sql } from '@rastro/runtime';
+import { addClickCounts } from './click-count-store.ts';
 import { insertEvents } from './event-log.ts';
 import type { Partitions } from './partitions.ts';
 import { projectSessions } from './session-store.ts';
@@ -20,7 +21,10 @@ export function createStoreBatch(sql: Sql, partitions: Partitions): StoreBatch {
     try {
       return await sql.begin(async (tx) => {
         const events = await insertEvents(tx, batch);
-        return { events, changedTokens: await projectSessions(tx, events) };
+        const changedTokens = await projectSessions(tx, events);
+        // Last, since a busy bot's row is waited for by every other batch until the commit.
+        await addClickCounts(tx, events);
+        return { events, changedTokens };
       });
     } catch (error) {
       partitions.forget();

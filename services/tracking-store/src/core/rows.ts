@@ -1,6 +1,6 @@
 /** Sessions as the tables have them: names are columns. */
 import type { SessionState } from './session.ts';
-import { identityOf, viewSession } from './session-view.ts';
+import { identityOf, pageViewOf, viewSession } from './session-view.ts';
 
 /** All columns of `sessions` but `version`, which counts what was stored. */
 export function sessionRow(state: SessionState) {
@@ -52,6 +52,13 @@ function clickColumns(click: ReturnType<typeof viewSession>['click']) {
     traffic_class: click?.trafficClass ?? null,
     class_reasons: click?.classReasons ?? null,
     consent: click?.consent ?? null,
+    campaign_name: click?.ad.campaign.name ?? null,
+    campaign_id: click?.ad.campaign.id ?? null,
+    adset_name: click?.ad.adset.name ?? null,
+    adset_id: click?.ad.adset.id ?? null,
+    ad_name: click?.ad.ad.name ?? null,
+    ad_id: click?.ad.ad.id ?? null,
+    placement: click?.ad.placement ?? null,
   };
 }
 
@@ -64,7 +71,7 @@ const firstViewOf = (deliveries: readonly { firstViewedAt: string | null }[]): s
 /** A row of `meta_tracking_sessions`. */
 export function metaRow(state: SessionState) {
   const identity = identityOf(state);
-  const { pageView } = viewSession(state);
+  const pageView = pageViewOf(state);
   return {
     id: uuidOf(state.trackingToken),
     tracking_token: state.trackingToken,

@@ -1,4 +1,5 @@
 /** A session as people and other programs are told it. */
+import { clickView } from './click-view.ts';
 import { conversionStatus } from './conversion-facts.ts';
 import { paymentStatus } from './payment-facts.ts';
 import type { Register } from './register.ts';
@@ -16,7 +17,7 @@ export function viewSession(state: SessionState) {
     firstEventAt,
     lastEventAt,
     ...identityOf(state),
-    click: told(state.click),
+    click: state.click ? clickView(state.click.value) : null,
     cookies: { bridge: signalsView(signals.bridge), delivery: signalsView(signals.delivery) },
     lead: told(state.lead),
     step: told(state.step),
@@ -25,7 +26,7 @@ export function viewSession(state: SessionState) {
     payment: mainPayment(payments),
     payments,
     deliveries: deliveryViews(state),
-    pageView: mainOf(conversions.filter((c) => c.eventId === `evt_${trackingToken}`)),
+    pageView: ownPageView(conversions, trackingToken),
     purchase: mainOf(conversions.filter((c) => c.eventName === 'Purchase')),
     conversions,
   };
@@ -120,6 +121,15 @@ function conversionViews({ conversions }: SessionState) {
     fbtraceId: facts.accepted?.value.fbtraceId ?? null,
     outcome: facts.outcome?.value ?? null,
   }));
+}
+
+/** The click's PageView, whichever pixel it went to. */
+export function pageViewOf(state: SessionState): ConversionView | null {
+  return ownPageView(conversionViews(state), state.trackingToken);
+}
+
+function ownPageView(conversions: readonly ConversionView[], trackingToken: string) {
+  return mainOf(conversions.filter(({ eventId }) => eventId === `evt_${trackingToken}`));
 }
 
 /** The first that Meta accepted, else the last known. */

@@ -159,6 +159,41 @@ await t.test('the owner of a token is the one with the click', async (t) => {
   t.equal(metaRow(mine).id, '5f2b8c1e-9d4a-4f0b-8a7c-6d5e4f3a2b1c');
 });
 
+await t.test(
+  'a click is classified anew, and its ad is named, also of an older event',
+  async (t) => {
+    const older = fold([sampleEvent('ClickTracked', { trafficClass: 'bot', classReasons: ['x'] })]);
+    t.match(sessionRow(older), {
+      traffic_class: 'bot',
+      class_reasons: ['x'],
+      campaign_name: 'Campanha',
+      campaign_id: '120330000000000001',
+      adset_name: 'Conjunto 1',
+      adset_id: '120330000000000002',
+      ad_name: 'Anuncio',
+      ad_id: '120330000000000003',
+      placement: 'Instagram_Stories',
+    });
+    const asked = { method: 'GET', purpose: null, accept: 'text/html', hasLanguage: true };
+    const fetched = { fetchSite: null, fetchMode: null, fetchDest: null, hasClientHints: false };
+    const traits = { ...asked, ...fetched, requestedWith: null, recentFromAddress: 1 };
+    const classAfter = (changes: object, userAgent: string) => {
+      const said = { trafficClass: 'unknown' as const, classReasons: ['a_rule_of_old'] };
+      const click = { ...said, userAgent, traits: { ...traits, ...changes } };
+      const { traffic_class, class_reasons } = sessionRow(
+        fold([sampleEvent('ClickTracked', click)]),
+      );
+      return [traffic_class, ...(class_reasons ?? [])];
+    };
+    const phone = sampleEvent('ClickTracked').data.userAgent ?? '';
+    t.same(classAfter({}, phone), ['human']);
+    t.same(classAfter({}, 'Googlebot/2.1'), ['bot', 'known_bot_agent']);
+    t.same(classAfter({ recentFromAddress: 121 }, phone), ['unknown', 'address_burst']);
+    const view = viewSession(older).click;
+    t.match(view, { trafficClass: 'bot', ad: { campaign: { name: 'Campanha' } } });
+  },
+);
+
 await t.test('secrets are hidden in a journey, everything else is shown', async (t) => {
   const issued = journeyEntry(sampleEvent('DeliveryIssued'));
   t.equal(issued.data['deliveryToken'], mask);
