@@ -42,9 +42,12 @@ export function fbcOf({ fbclid, cookie, subdomainIndex, nowMs }: FbcInputs): str
 
 function isOfClick(fbc: string, fbclid: string): boolean {
   const payload = fbc.split('.').slice(3);
-  if (payload.join('.') === fbclid) return true;
-  while (payload.length > 1 && appendix.test(payload.at(-1) ?? '')) payload.pop();
-  return payload.join('.') === fbclid;
+  // An id may itself end like an appendix: it is compared before each one that is taken off.
+  while (payload.join('.') !== fbclid) {
+    if (payload.length === 1 || !appendix.test(payload.at(-1) ?? '')) return false;
+    payload.pop();
+  }
+  return true;
 }
 
 /** The cookie's, else a new one. `random` in [0, 1). */

@@ -37,6 +37,8 @@ await t.test('what the builder gets wrong, or leaves open', async (t) => {
   const five = `fb.1.1700000000000.${F}.AQQCAQMC`;
   t.equal(fbc(`fbclid=${F}`, null, five), five, 'a fifth segment is not part of the click');
   t.equal(fbc('fbclid=a.b', null, 'fb.2.1700000000000.a.b'), 'fb.2.1700000000000.a.b', 'a dot is');
+  const odd = 'fb.1.1700000000000.a.AQ.BA';
+  t.equal(fbc('fbclid=a.AQ', null, odd), odd, 'an id that ends like an appendix, with another one');
   t.equal(fbc('fbclid=abc&fbclid=def', null), `fb.1.${nowMs}.abc`, 'the first of several');
   t.equal(fbc('x=1&fbclid=A%2Bb+c', null), `fb.1.${nowMs}.A%2Bb+c`, 'not decoded');
   t.equal(fbc('xfbclid=abc', null), null, 'not another parameter');
