@@ -4,6 +4,7 @@
  * Method: the real service on a real NATS server with a history of reports, started with no
  * snapshot, with one from before the newest report, and with NATS away.
  */
+import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { connectNats, publishEvent } from '@rastro/messaging';
 import {
@@ -63,7 +64,11 @@ await t.test('a first start reads all reports before it listens', async (t) => {
   await report('bot-a', 'unhealthy');
   for (let round = 0; round < 3; round += 1) {
     await using service = await start(`first-${round}`);
-    t.same(await botsOf(service.url), new Set(['demo_b_bot']));
+    // A slow machine may still be reading: then there is a page that says so, never the ill bot.
+    t.notOk((await botsOf(service.url)).has('demo_a_bot'));
+    await eventually(async () =>
+      assert.deepEqual(await botsOf(service.url), new Set(['demo_b_bot'])),
+    );
   }
 });
 
@@ -73,12 +78,12 @@ await t.test(
     await report('bot-a', 'healthy');
     {
       await using service = await start('stale');
-      await eventually(async () => {
-        if ((await botsOf(service.url)).size !== 2) throw new Error('bot-a is not back yet');
-      });
+      await eventually(async () => assert.equal((await botsOf(service.url)).size, 2));
     }
     await report('bot-b', 'unhealthy');
+    const startedMs = performance.now();
     await using service = await start('stale');
+    t.comment(`started within ${(performance.now() - startedMs).toFixed(0)} ms`);
     t.same(await botsOf(service.url), new Set(['demo_a_bot']));
   },
 );
