@@ -6,6 +6,7 @@
  * inputs, so that the expected value is known beforehand.
  */
 import { createHash } from 'node:crypto';
+import { headerTraits } from '@rastro/traffic';
 import fc from 'fast-check';
 import t from 'tap';
 import { mintIdentity, type Visit } from '../../src/core/click.ts';
@@ -23,12 +24,9 @@ const mint = {
 
 function identify(visit: Partial<Visit>, subdomainIndex = 1) {
   const whole: Visit = {
-    method: 'GET',
+    traits: headerTraits('GET', {}),
     url: '/go/promo',
     query: {},
-    userAgent: null,
-    isKnownBot: false,
-    purpose: null,
     referrer: null,
     clientIp: null,
     language: null,
