@@ -24,3 +24,13 @@ export function publicIp(address: string | undefined): string | null {
 /** All that was ever given out is in 2000::/3, and a zone has a meaning on its own machine alone. */
 const isGlobal = (address: ipaddr.IPv6): boolean =>
   (address.parts[0] ?? 0) >> 13 === 1 && address.zoneId === undefined;
+
+/**
+ * Whom an address stands for where visitors are counted: IPv4 itself, of IPv6 the /64, since a
+ * single phone has a whole one to choose from. Null where the address is no public one.
+ */
+export function clientNetwork(address: string | undefined): string | null {
+  const ip = publicIp(address);
+  if (ip === null || !ip.includes(':')) return ip;
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${ip}/64`).toString()}/64`;
+}

@@ -1,5 +1,5 @@
 export { requireApiKey } from './api-key.ts';
-export { publicIp } from './client-ip.ts';
+export { clientNetwork, publicIp } from './client-ip.ts';
 export {
   address,
   ConfigError,
@@ -37,7 +37,13 @@ export {
   type Sql,
   type Transaction,
 } from './postgres.ts';
-export { pixelPageHeaders } from './page-headers.ts';
+export {
+  type HeadersOf,
+  newPageNonces,
+  type PageNonces,
+  pixelPageHeaders,
+  preparedPageHeaders,
+} from './page-headers.ts';
 export { Problem } from './problem.ts';
 export { nextSignal, type RunningService, runService, type ServiceProcess } from './process.ts';
 export { connectRedis, type Redis } from './redis.ts';

@@ -12,11 +12,17 @@ const quiet = [
   '--disable-sync',
 ];
 
-/** @throws an error that names the set-up's command where there is no browser. */
-export async function launchChromium(): Promise<Browser> {
+/**
+ * @param more arguments for Chromium, e.g. to give 127.0.0.1 a name that cookies work under.
+ * @throws an error that names the set-up's command where there is no browser.
+ */
+export async function launchChromium(more: readonly string[] = []): Promise<Browser> {
   // Chromium refuses its sandbox to root.
   const asRoot = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  return chromium.launch({ executablePath: findBinary('chromium'), args: [...quiet, ...asRoot] });
+  return chromium.launch({
+    executablePath: findBinary('chromium'),
+    args: [...quiet, ...asRoot, ...more],
+  });
 }
 
 /** Headless Chromium says so in its user agent, and would rightly be taken for a robot. */
