@@ -1,18 +1,15 @@
 /** Which workspace a token belongs to, for the clicks of late: bounded, the oldest go first. */
+import { BoundedMap } from './bounded-map.ts';
+
 export class RecentClicks {
-  readonly #workspaces = new Map<string, string>();
-  readonly #capacity: number;
+  readonly #workspaces: BoundedMap<string, string>;
 
   constructor(capacity = 50_000) {
-    this.#capacity = capacity;
+    this.#workspaces = new BoundedMap(capacity);
   }
 
   remember(trackingToken: string, workspaceId: string): void {
     this.#workspaces.set(trackingToken, workspaceId);
-    if (this.#workspaces.size <= this.#capacity) return;
-    // A Map lists its keys in the order they came.
-    const [oldest] = this.#workspaces.keys();
-    if (oldest !== undefined) this.#workspaces.delete(oldest);
   }
 
   workspaceOf(trackingToken: string): string | undefined {
