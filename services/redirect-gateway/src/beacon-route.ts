@@ -1,21 +1,19 @@
 /** HTTP edge of the beacon: small, in any form a browser sends it, answered without a body. */
-import { type DataOf, parseJson, type RastroEvent } from '@rastro/events';
+import { parseJson } from '@rastro/events';
 import { type HttpServer, Problem, publicIp } from '@rastro/runtime';
-import type { FastifyRequest } from 'fastify';
-import { wrapped } from './click-desk.ts';
-import { type Beacon, type Fields, readBeacon } from './core/beacon.ts';
+import type { WaitOf } from './client-limit.ts';
+import { type Captured, type Fields, readBeacon } from './core/beacon.ts';
 import { boundedText } from './core/text.ts';
 
 export interface BeaconParts {
-  /** Null where neither token nor slug says whose visitor it is. */
-  readonly workspaceOf: (beacon: Beacon) => string | null;
-  /** Resolves once the event is safe; never rejects. */
-  readonly record: (event: RastroEvent) => Promise<void>;
+  /** Resolves once it is safe, or waits to be known; never rejects. */
+  readonly receive: (captured: Captured) => Promise<void>;
+  readonly waitOf: WaitOf;
 }
 
 const maxBytes = 4_096;
 
-export function addBeaconRoute(scope: HttpServer, { workspaceOf, record }: BeaconParts): void {
+export function addBeaconRoute(scope: HttpServer, { receive, waitOf }: BeaconParts): void {
   // sendBeacon says text/plain, a form says something else again: the text itself decides.
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser(
@@ -23,15 +21,22 @@ export function addBeaconRoute(scope: HttpServer, { workspaceOf, record }: Beaco
     { parseAs: 'string', bodyLimit: maxBytes },
     (_request, body, done) => done(null, body),
   );
+  scope.addHook('onRequest', async (request, reply) => {
+    const waitSeconds = waitOf(request);
+    if (waitSeconds === 0) return;
+    reply.header('retry-after', String(waitSeconds));
+    throw new Problem(429, 'Too many requests', 'Too many beacons from this address in an hour.');
+  });
   const options = { bodyLimit: maxBytes };
   scope.post('/api/tracking/cookies', options, async (request, reply) => {
     const reading = readBeacon(fieldsOf(request.body), publicIp);
     if (!reading.ok) throw new Problem(400, 'Invalid beacon', reading.problem);
-    const { beacon } = reading;
-    const workspaceId = workspaceOf(beacon);
-    if (workspaceId === null)
-      throw new Problem(400, 'Unknown token', 'No click of late has this tracking_token.');
-    await record(signalsCaptured(request, beacon, workspaceId));
+    await receive({
+      beacon: reading.beacon,
+      capturedAt: new Date().toISOString(),
+      clientIp: publicIp(request.ip),
+      userAgent: boundedText(request.headers['user-agent'], 1024),
+    });
     return reply.code(204).send();
   });
 }
@@ -47,24 +52,4 @@ function fieldsOf(body: unknown): Fields {
     return Object.fromEntries(new URLSearchParams(text));
   }
   throw new Problem(400, 'Invalid beacon', 'Send a JSON object, or a form.');
-}
-
-function signalsCaptured(
-  request: FastifyRequest,
-  { trackingToken, pageType, fbp, fbc, fbi }: Beacon,
-  workspaceId: string,
-): RastroEvent<'BrowserSignalsCaptured'> {
-  const capturedAt = new Date().toISOString();
-  const data: DataOf<'BrowserSignalsCaptured'> = {
-    trackingToken,
-    pageType,
-    capturedAt,
-    fbp,
-    fbc,
-    fbi,
-    clientIp: publicIp(request.ip),
-    userAgent: boundedText(request.headers['user-agent'], 1024),
-  };
-  const body = { type: 'BrowserSignalsCaptured', data } as const;
-  return wrapped(body, workspaceId, trackingToken, capturedAt);
 }

@@ -1,4 +1,4 @@
-import { type Environment, readEnvironment, settings } from '@rastro/runtime';
+import { address, type Environment, readEnvironment, settings, wholeNumber } from '@rastro/runtime';
 
 export type Config = ReturnType<typeof readConfig>;
 
@@ -12,8 +12,21 @@ export function readConfig(environment: Environment) {
     RASTRO_DATA_DIR: settings.dataDir(),
     NATS_URL: settings.natsUrl(),
     NATS_REPLICAS: settings.natsReplicas(),
+    REDIS_URL: settings.redisUrl(),
+    RATE_LIMIT_PER_HOUR: wholeNumber(
+      0,
+      1_000_000_000,
+    )({ default: 10_000, desc: 'ad links a client may open in an hour; 0: any', example: '10000' }),
     TRUSTED_PROXIES: settings.trustedProxies(),
     META_PIXEL_SCRIPT_URL: settings.metaPixelScriptUrl(),
+    UTMIFY_PIXEL_SCRIPT_URL: address(
+      'http',
+      'https',
+    )({
+      default: 'https://cdn.utmify.com.br/scripts/pixel/pixel.js',
+      desc: "UTMify's pixel script",
+      example: 'https://cdn.utmify.com.br/scripts/pixel/pixel.js',
+    }),
     TELEGRAM_LINK_URL: settings.telegramLinkUrl(),
   });
   return {
@@ -24,8 +37,11 @@ export function readConfig(environment: Environment) {
     dataDir: env.RASTRO_DATA_DIR,
     natsUrl: env.NATS_URL,
     natsReplicas: env.NATS_REPLICAS,
+    redisUrl: env.REDIS_URL,
+    rateLimitPerHour: env.RATE_LIMIT_PER_HOUR,
     trustedProxies: env.TRUSTED_PROXIES,
     pixelScriptUrl: env.META_PIXEL_SCRIPT_URL,
+    utmifyScriptUrl: env.UTMIFY_PIXEL_SCRIPT_URL,
     telegramLinkUrl: env.TELEGRAM_LINK_URL,
   };
 }

@@ -4,7 +4,11 @@ import type { Spool } from './adapters/spool.ts';
 
 export function createCounters(
   registry: Registry,
-  state: { readonly spool: Pick<Spool, 'segments'>; readonly isLinked: () => boolean },
+  state: {
+    readonly spool: Pick<Spool, 'segments'>;
+    readonly isLinked: () => boolean;
+    readonly waitingBeacons: () => number;
+  },
 ) {
   const registers = [registry];
   new Gauge({
@@ -32,7 +36,20 @@ export function createCounters(
       this.set(state.isLinked() ? 1 : 0);
     },
   });
+  new Gauge({
+    name: 'rastro_beacons_waiting',
+    help: 'Beacons whose click is not known yet.',
+    registers,
+    collect() {
+      this.set(state.waitingBeacons());
+    },
+  });
   return {
+    unknownBeacons: new Counter({
+      name: 'rastro_beacons_unknown_total',
+      help: 'Beacons dropped, since nobody knew in time whose they were.',
+      registers,
+    }),
     clicks: new Counter({
       name: 'rastro_clicks_total',
       help: 'Clicks handed to a bot, by class of traffic.',

@@ -1,18 +1,18 @@
 /** HTTP edge: the ad's link, and the beacon that the pages send. */
 import fastifyAccepts from '@fastify/accepts';
 import fastifyCookie from '@fastify/cookie';
-import fastifyHelmet from '@fastify/helmet';
-import fastifyView from '@fastify/view';
-import { type HttpServer, isSameSecret, type Logger, pixelPageHeaders } from '@rastro/runtime';
-import { Eta } from 'eta';
+import { type HttpServer, isSameSecret, type Logger } from '@rastro/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ParamBuilder } from './adapters/param-builder.ts';
 import type { Pools } from './adapters/pools.ts';
 import { addBeaconRoute, type BeaconParts } from './beacon-route.ts';
 import type { ClickDesk } from './click-desk.ts';
+import type { WaitOf } from './client-limit.ts';
 import { botLinks } from './core/bridge.ts';
 import { refusalReason } from './core/gate.ts';
 import type { NoticeName } from './core/words.ts';
-import { createPages, type PageParts, viewsFolder } from './pages.ts';
+import { createPages, type PageParts } from './pages.ts';
+import { addParamBuilderRoute } from './param-builder-route.ts';
 import { visitOf } from './visit.ts';
 
 export interface RouteParts extends PageParts {
@@ -21,6 +21,8 @@ export interface RouteParts extends PageParts {
   readonly pools: Pick<Pools, 'find' | 'isComplete'>;
   readonly desk: Pick<ClickDesk, 'take' | 'refuse'>;
   readonly beacon: BeaconParts;
+  readonly waitOf: WaitOf;
+  readonly paramBuilder: ParamBuilder;
   readonly count: {
     readonly click: (trafficClass: string) => void;
     readonly page: (result: string) => void;
@@ -35,23 +37,11 @@ const asItIs = { decode: String, encode: String };
 export async function addRoutes(app: HttpServer, parts: RouteParts): Promise<void> {
   await app.register(async (scope) => addBeaconRoute(scope as HttpServer, parts.beacon));
   await app.register(async (pages) => {
-    const { pixelScriptUrl } = parts;
-    const headers = { pixelScriptUrl, referrerPolicy: 'strict-origin-when-cross-origin' } as const;
-    await pages.register(fastifyHelmet, pixelPageHeaders(headers));
     await pages.register(fastifyCookie, { parseOptions: asItIs });
     await pages.register(fastifyAccepts);
-    await pages.register(fastifyView, {
-      engine: { eta: new Eta() },
-      root: viewsFolder,
-      viewExt: 'eta',
-      // Keeps compiled templates whatever NODE_ENV says.
-      production: true,
-    });
     const answer = createAnswers(parts);
 
-    pages.addHook('onRequest', async (_request, reply) => {
-      reply.header('cache-control', 'no-store').header('x-robots-tag', 'noindex, nofollow');
-    });
+    addParamBuilderRoute(pages as HttpServer, parts.paramBuilder);
     pages.setErrorHandler(answer.failure);
     pages.get('/go', async (request, reply) => answer.notice(request, reply, 'notFound'));
     pages.get('/go/*', async (request, reply) => answer.notice(request, reply, 'notFound'));
@@ -60,7 +50,7 @@ export async function addRoutes(app: HttpServer, parts: RouteParts): Promise<voi
 }
 
 function createAnswers(parts: RouteParts) {
-  const { log, pools, desk, telegramLinkUrl, count } = parts;
+  const { log, pools, desk, telegramLinkUrl, count, waitOf } = parts;
   const pages = createPages(parts);
   /** Where a visitor is sent if the page itself cannot be made. */
   const wayOut = new WeakMap<FastifyRequest, string>();
@@ -72,9 +62,14 @@ function createAnswers(parts: RouteParts) {
   function withoutBot(request: FastifyRequest, reply: FastifyReply, fallbackUrl: string | null) {
     if (fallbackUrl === null) return notice(request, reply, 'unavailable');
     count.page('fallback');
-    return reply.redirect(fallbackUrl, 302);
+    return pages.redirect(reply, fallbackUrl);
   }
   async function adLink(request: AdRequest, reply: FastifyReply) {
+    const waitSeconds = waitOf(request);
+    if (waitSeconds > 0) {
+      reply.header('retry-after', String(waitSeconds));
+      return notice(request, reply, 'limited');
+    }
     const pool = pools.find(request.params.slug);
     if (!pool) return notice(request, reply, pools.isComplete ? 'notFound' : 'unavailable');
     const visit = visitOf(request);
@@ -90,7 +85,7 @@ function createAnswers(parts: RouteParts) {
     await click.recorded;
     count.click(click.event.data.trafficClass);
     pages.setCookies(reply, visit, pool, click);
-    const html = await pages.bridge(request, reply, { pool, click, links });
+    const html = pages.bridge(request, reply, { visit, pool, click, links });
     count.page('bridge');
     return html;
   }
@@ -99,7 +94,7 @@ function createAnswers(parts: RouteParts) {
     const url = wayOut.get(request);
     if (url === undefined) return notice(request, reply, 'unavailable');
     count.page('redirect');
-    return reply.redirect(url, 302);
+    return pages.redirect(reply, url);
   }
   return { notice, adLink, failure };
 }

@@ -17,15 +17,18 @@ import { cookieScope } from './adapters/cookie-domain.ts';
 import { EventRecorder } from './adapters/event-recorder.ts';
 import { hashes } from './adapters/hashes.ts';
 import { linkNats } from './adapters/nats-link.ts';
+import { loadParamBuilder } from './adapters/param-builder.ts';
 import { Pools } from './adapters/pools.ts';
 import { RecentClicks } from './adapters/recent-clicks.ts';
 import { startDrain } from './adapters/spool-drain.ts';
 import { Spool } from './adapters/spool.ts';
+import { BeaconDesk } from './beacon-desk.ts';
 import { ClickDesk } from './click-desk.ts';
 import type { Config } from './config.ts';
 import { handleBotHealth } from './handlers.ts';
 import { createCounters } from './metrics.ts';
 import { addRoutes } from './routes.ts';
+import { connectSharedMemory } from './shared-memory.ts';
 
 const service = 'redirect-gateway';
 /** How long NATS has, before visitors are let in, to tell the catalog and which bots are ill. */
@@ -55,14 +58,19 @@ export async function startService(config: Config, log: Logger): Promise<Running
       },
     }),
   );
-  const count = createCounters(metrics, { spool, isLinked: link.isUp });
+  const waitingBeacons = (): number => beacons.count;
+  const count = createCounters(metrics, { spool, isLinked: link.isUp, waitingBeacons });
   const onDiskFailure = (): void => count.unspooled.inc();
   const recorder = stack.use(
     new EventRecorder({ spool, publish: link.publish, log, onDiskFailure }),
   );
   const record = recorder.record.bind(recorder);
 
+  const shared = stack.use(connectSharedMemory(config, service, log));
   const recentClicks = new RecentClicks();
+  const { lookUp } = shared;
+  const onUnknown = (): void => count.unknownBeacons.inc();
+  const beacons = stack.use(new BeaconDesk({ recentClicks, pools, lookUp, record, onUnknown }));
   const scope = cookieScope(config.publicOrigin);
   const site = { publicOrigin: config.publicOrigin, subdomainIndex: scope.subdomainIndex };
   const app = createHttpServer({ log, trustedProxies: config.trustedProxies });
@@ -71,6 +79,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
   await addRoutes(app, {
     log,
     pixelScriptUrl: config.pixelScriptUrl,
+    utmifyScriptUrl: config.utmifyScriptUrl,
+    paramBuilder: await loadParamBuilder(),
     telegramLinkUrl: config.telegramLinkUrl,
     cookieScope: scope,
     isSecure: config.publicOrigin.startsWith('https:'),
@@ -84,11 +94,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
       hashes,
       record,
     }),
-    beacon: {
-      record,
-      workspaceOf: ({ trackingToken, slug }) =>
-        recentClicks.workspaceOf(trackingToken) ?? pools.workspaceOf(slug),
-    },
+    waitOf: shared.clickWaitOf,
+    beacon: { receive: beacons.receive.bind(beacons), waitOf: shared.beaconWaitOf },
     count: {
       click: (trafficClass) => count.clicks.inc({ class: trafficClass }),
       page: (result) => count.pages.inc({ result }),

@@ -11,6 +11,8 @@ export interface GatewayProcess {
 }
 
 const mainFile = join(import.meta.dirname, '../src/main.ts');
+/** Redis is not needed to answer. */
+const nowhere = 'redis://127.0.0.1:9';
 const readyWithinMs = 20_000;
 
 /** @param maxFileBlocks no file may become larger than so many blocks of 512 bytes. */
@@ -20,7 +22,7 @@ export async function startGatewayProcess(
 ): Promise<GatewayProcess> {
   const command = `ulimit -f ${maxFileBlocks} && exec "$0" "$@"`;
   const child = spawn('sh', ['-c', command, process.execPath, mainFile], {
-    env: { PATH: process.env['PATH'] ?? '', PORT: '0', ...environment },
+    env: { PATH: process.env['PATH'] ?? '', PORT: '0', REDIS_URL: nowhere, ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');

@@ -36,6 +36,7 @@ await putCatalog(nats, 'demo', [
 const environmentIn = (folder: string, rest: Record<string, string> = {}) => ({
   PORT: '0',
   NATS_URL: servers.nats.url,
+  REDIS_URL: 'redis://127.0.0.1:9', // nobody is there, and nobody misses it
   RASTRO_DATA_DIR: join(servers.folder, folder),
   LOG_LEVEL: 'info',
   ...rest,

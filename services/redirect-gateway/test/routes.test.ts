@@ -205,12 +205,20 @@ await t.test('without consent no Pixel and no cookies of Meta', async (t) => {
 await t.test(
   'the page is at most 6 KB on the wire, and leads on even where it cannot be made',
   async (t) => {
-    const { app } = await servedPages();
+    // With everything on, and an address and a click id as long as they come.
+    const { app } = await servedPages({
+      pools: [{ utmify: { pixelId: '66d0fdb34f04fa44c5955f2c' } }],
+    });
     for (const language of ['pt', 'en', 'es']) {
       const { body } = await app.inject({
-        url: '/go/promo',
-        headers: { ...headers, 'accept-language': language },
+        url: `/go/promo?fbclid=IwAR${'x'.repeat(200)}`,
+        headers: {
+          ...headers,
+          'accept-language': language,
+          'x-forwarded-for': '2804:14c:5b41:8a2f:91c4:7d3e:f0a1:6b52',
+        },
       });
+      t.match(body, /"ipv6":"2804:.*"utmify":{/);
       const bytes = gzipSync(body).length;
       t.ok(bytes <= 6_144, `${language}: ${bytes} bytes`);
     }
@@ -235,7 +243,8 @@ await t.test('the beacon: any form a browser sends, nothing else', async (t) => 
   const { app, events } = await servedPages({
     pools: [{}, { ...samplePool, id: 'two', slug: 'two' }],
   });
-  const token = 'a'.repeat(32);
+  const token = tokenOf((await app.inject({ url: '/go/promo', headers })).body);
+  events.length = 0;
   const body = {
     tracking_token: token,
     _fbp: 'fb.1.1762902353123.1',

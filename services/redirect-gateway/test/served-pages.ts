@@ -7,9 +7,12 @@ import { agentFacts } from '@rastro/traffic';
 import { AddressCounts } from '../src/adapters/address-counts.ts';
 import { cookieScope } from '../src/adapters/cookie-domain.ts';
 import { hashes } from '../src/adapters/hashes.ts';
+import { loadParamBuilder } from '../src/adapters/param-builder.ts';
 import { Pools } from '../src/adapters/pools.ts';
 import { RecentClicks } from '../src/adapters/recent-clicks.ts';
+import { BeaconDesk, type BeaconDeskParts } from '../src/beacon-desk.ts';
 import { ClickDesk } from '../src/click-desk.ts';
+import { unlimited } from '../src/client-limit.ts';
 import { addRoutes, type RouteParts } from '../src/routes.ts';
 
 type Pool = CatalogItem<'pool'>;
@@ -34,7 +37,10 @@ export interface Served {
   readonly app: HttpServer;
   readonly events: RastroEvent[];
   readonly pools: Pools;
+  readonly beacons: BeaconDesk;
 }
+
+const paramBuilder = await loadParamBuilder();
 
 export async function servedPages(
   options: {
@@ -42,6 +48,7 @@ export async function servedPages(
     readonly bots?: readonly Partial<Bot>[];
     readonly publicOrigin?: string;
     readonly parts?: Partial<RouteParts>;
+    readonly beacons?: Partial<BeaconDeskParts>;
   } = {},
 ): Promise<Served> {
   const { publicOrigin = 'https://go.example.com', parts = {} } = options;
@@ -61,9 +68,18 @@ export async function servedPages(
   const record = async (event: RastroEvent): Promise<void> => void events.push(event);
   const scope = cookieScope(publicOrigin);
   const recentClicks = new RecentClicks();
+  const beacons = new BeaconDesk({
+    recentClicks,
+    pools,
+    record,
+    lookUp: async () => new Map(),
+    onUnknown: () => {},
+    ...options.beacons,
+  });
   const app = createHttpServer({ log: testLog(), trustedProxies: ['loopback'] });
   await addRoutes(app, {
     log: testLog(),
+    utmifyScriptUrl: 'https://cdn.utmify.com.br/scripts/pixel/pixel.js',
     pixelScriptUrl: 'https://connect.facebook.net/en_US/fbevents.js',
     telegramLinkUrl: 'https://t.me',
     cookieScope: scope,
@@ -78,13 +94,11 @@ export async function servedPages(
       hashes,
       record,
     }),
-    beacon: {
-      record,
-      workspaceOf: ({ trackingToken, slug }) =>
-        recentClicks.workspaceOf(trackingToken) ?? pools.workspaceOf(slug),
-    },
+    beacon: { receive: beacons.receive.bind(beacons), waitOf: unlimited },
+    waitOf: unlimited,
+    paramBuilder,
     count: { click: () => {}, page: () => {} },
     ...parts,
   });
-  return { app, events, pools };
+  return { app, events, pools, beacons };
 }

@@ -1,5 +1,5 @@
 /** What the browser tells after the Pixel ran: read from whatever form it came in. */
-import { type DataOf, wellFormedFbc, wellFormedFbp } from '@rastro/events';
+import { type DataOf, type EventBody, wellFormedFbc, wellFormedFbp } from '@rastro/events';
 import { addressInFbi } from './meta-cookies.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -12,6 +12,15 @@ export interface Beacon {
   readonly fbi: string | null;
   /** Of the page that sent it: finds the workspace where the token is not remembered. */
   readonly slug: string | null;
+}
+
+/** A beacon with what the request that brought it says. */
+export interface Captured {
+  readonly beacon: Beacon;
+  /** ISO 8601, UTC. */
+  readonly capturedAt: string;
+  readonly clientIp: string | null;
+  readonly userAgent: string | null;
 }
 
 export type BeaconReading =
@@ -39,6 +48,15 @@ export function readBeacon(
     slug: textOf(fields['slug']),
   } as const;
   return { ok: true, beacon };
+}
+
+export function signalsCaptured(captured: Captured): EventBody<'BrowserSignalsCaptured'> {
+  const { beacon, capturedAt, clientIp, userAgent } = captured;
+  const { trackingToken, pageType, fbp, fbc, fbi } = beacon;
+  return {
+    type: 'BrowserSignalsCaptured',
+    data: { trackingToken, pageType, capturedAt, fbp, fbc, fbi, clientIp, userAgent },
+  };
 }
 
 function refused(problem: string): BeaconReading {

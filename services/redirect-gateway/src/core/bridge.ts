@@ -24,13 +24,32 @@ export function botLinks(telegramLinkUrl: string, username: string, token: strin
   };
 }
 
+type TrackedPool = Pick<CatalogItem<'pool'>, 'meta' | 'consent' | 'utmify'>;
+
 /** Null where the pool does not want it, or the visitor's consent is not known. */
 export function bridgePixel(
-  pool: Pick<CatalogItem<'pool'>, 'meta' | 'consent'>,
+  pool: Pick<TrackedPool, 'meta' | 'consent'>,
   identity: Pick<Identity, 'rootEventId' | 'externalIds'>,
 ): BridgePixel | null {
   const { enabled, pixelId, events } = pool.meta;
   if (!enabled || !events.pageView || pixelId === null) return null;
   if (consentOf(pool) !== 'not_required') return null;
   return { id: pixelId, eventId: identity.rootEventId, externalIds: identity.externalIds };
+}
+
+/** What the page loads once the visitor is on the way, and never waits for. */
+export interface LateScripts {
+  /** Meta's parameter builder, which reads click ids that only the browser knows. */
+  readonly hasParamBuilder: boolean;
+  readonly utmifyPixelId: string | null;
+}
+
+/** Nothing of it where the visitor's consent is not known. */
+export function lateScripts(pool: TrackedPool): LateScripts {
+  if (consentOf(pool) !== 'not_required') return { hasParamBuilder: false, utmifyPixelId: null };
+  const { enabled, pixelId } = pool.meta;
+  return {
+    hasParamBuilder: enabled && pixelId !== null,
+    utmifyPixelId: pool.utmify.pixelId,
+  };
 }

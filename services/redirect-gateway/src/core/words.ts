@@ -21,14 +21,16 @@ export interface Words {
   readonly notFound: Notice;
   readonly refused: Notice;
   readonly unavailable: Notice;
+  readonly limited: Notice;
 }
 
-export type NoticeName = 'notFound' | 'refused' | 'unavailable';
+export type NoticeName = 'notFound' | 'refused' | 'unavailable' | 'limited';
 
 export const noticeStatus: Readonly<Record<NoticeName, number>> = {
   notFound: 404,
   refused: 403,
   unavailable: 503,
+  limited: 429,
 };
 
 export const words: Readonly<Record<Language, Words>> = {
@@ -53,6 +55,10 @@ export const words: Readonly<Record<Language, Words>> = {
       title: 'Só um instante',
       text: 'Nenhum atendente está disponível agora. Tente de novo em alguns minutos.',
     },
+    limited: {
+      title: 'Muitos acessos',
+      text: 'Sua rede abriu links demais na última hora. Espere um pouco e toque no anúncio de novo.',
+    },
   },
   en: {
     tag: 'en',
@@ -75,6 +81,10 @@ export const words: Readonly<Record<Language, Words>> = {
       title: 'Just a moment',
       text: 'Nobody is available right now. Please try again in a few minutes.',
     },
+    limited: {
+      title: 'Too many requests',
+      text: 'Your network opened too many links in the last hour. Wait a while and tap the ad again.',
+    },
   },
   es: {
     tag: 'es',
@@ -96,6 +106,10 @@ export const words: Readonly<Record<Language, Words>> = {
     unavailable: {
       title: 'Un momento',
       text: 'No hay nadie disponible ahora. Inténtalo de nuevo en unos minutos.',
+    },
+    limited: {
+      title: 'Demasiadas visitas',
+      text: 'Tu red abrió demasiados enlaces en la última hora. Espera un poco y toca el anuncio de nuevo.',
     },
   },
 };

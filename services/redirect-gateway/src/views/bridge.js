@@ -1,12 +1,13 @@
 /*
  * Opens the bot by itself, fires the Pixel's PageView, and tells us Meta's cookies on the way out.
- * Nothing here waits for the Pixel longer than a moment: the visitor comes first.
+ * Nothing here waits for the Pixel longer than a moment, and for other scripts not at all: the
+ * visitor comes first.
  */
 (() => {
   'use strict';
   const data = JSON.parse(document.getElementById('page-data').textContent);
-  const { token, slug, links, pixel, pixelScriptUrl, beaconUrl } = data;
-  const leaveAtMostMs = 250;
+  const { token, slug, links, pixel, pixelScriptUrl, beaconUrl, paramBuilder, utmify } = data;
+  const leaveAtMostMs = 200;
   const afterPixelMs = 100;
   const webAfterAppMs = 1200;
   let hasLeft = false;
@@ -33,10 +34,29 @@
     fetch(beaconUrl, { method: 'POST', body: blob, keepalive: true }).catch(() => {});
   }
 
+  function load(url, onLoad, onError) {
+    const script = document.createElement('script');
+    script.async = true;
+    script.src = url;
+    if (onLoad) script.addEventListener('load', onLoad);
+    if (onError) script.addEventListener('error', onError);
+    document.head.append(script);
+  }
+
   function leave() {
     if (hasLeft) return;
     hasLeft = true;
     beacon();
+    depart();
+    // For as long as the page is still there.
+    if (paramBuilder && isPlain()) load(paramBuilder.url, refreshCookies);
+    if (utmify) {
+      window.pixelId = utmify.pixelId;
+      load(utmify.url);
+    }
+  }
+
+  function depart() {
     if (!links.app) {
       location.href = links.web;
       return;
@@ -54,6 +74,24 @@
     location.href = links.app;
   }
 
+  // The builder decodes click ids, and mints anew what it cannot read: it gets plain ones only.
+  function isPlain() {
+    const isId = (url) => !/[?#&]fbclid=[\w-]*[^\w&#-]/.test(url);
+    const isCookie = (value) =>
+      !value || /^fb\.\d+\.\d+\.[\w-]+(\.([\w-]{2}|[\w-]{8}))?$/.test(value);
+    return (
+      [location.href, document.referrer].every(isId) &&
+      ['_fbp', '_fbc'].map(readCookie).every(isCookie)
+    );
+  }
+
+  function refreshCookies() {
+    const { ipv6 } = paramBuilder;
+    window.clientParamBuilder
+      ?.processAndCollectAllParams(location.href, ipv6 ? () => ipv6 : undefined)
+      .then(beacon, () => {});
+  }
+
   // Meta's base code, without its automatic events: each of those would lack an event id.
   function firePixel(onSettled) {
     if (!window.fbq) {
@@ -64,12 +102,7 @@
       Object.assign(fbq, { push: fbq, loaded: true, version: '2.0', queue: [] });
       window.fbq = fbq;
       window._fbq = window._fbq || fbq;
-      const script = document.createElement('script');
-      script.async = true;
-      script.src = pixelScriptUrl;
-      script.addEventListener('load', onSettled);
-      script.addEventListener('error', onSettled);
-      document.head.append(script);
+      load(pixelScriptUrl, onSettled, onSettled);
     }
     const { id, eventId, externalIds } = pixel;
     fbq.disablePushState = true;
