@@ -33,7 +33,7 @@ await t.test('PageView under the click’s event id, cookies told, then the bot'
     if (request.url().startsWith(`${sandboxUrl}/pixel/tr`))
       reports.push(new URLSearchParams(request.postData() ?? ''));
   });
-  await page.goto(`${origin}/go/promo?fbclid=AbC-_1`);
+  await page.goto(`${origin}/go/promo?fbclid=AbC-_1`, { waitUntil: 'domcontentloaded' });
   await eventually(() => assert.equal(departures.length, 1));
   const { data } = clickOf(events);
   t.equal(departures[0]?.url, `${elsewhere}/demo_a_bot?start=${data.trackingToken}`);
@@ -142,7 +142,7 @@ await t.test(
       before = reports.length;
       await route.fallback();
     });
-    await page.goto(`${origin}/go/promo?fbclid=AbC`);
+    await page.goto(`${origin}/go/promo?fbclid=AbC`, { waitUntil: 'domcontentloaded' });
     await eventually(() => assert.equal(departures.length, 1));
     t.equal(before, 1, 'one report before the request for Telegram');
     t.equal(reports[0]?.get('eid'), clickOf(events).data.rootEventId);
@@ -154,7 +154,7 @@ await t.test(
       await delay(600);
       await route.continue();
     });
-    await second.goto(`${late.origin}/go/promo?fbclid=AbC`);
+    await second.goto(`${late.origin}/go/promo?fbclid=AbC`, { waitUntil: 'domcontentloaded' });
     await eventually(() => assert.equal(lateReports.length, 1));
     t.equal(lateReports[0]?.get('eid'), clickOf(late.events).data.rootEventId);
   },
