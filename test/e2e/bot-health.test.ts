@@ -30,7 +30,7 @@ function twoBots(): SampleEntry[] {
   });
 }
 
-const path = await startClickPath(twoBots());
+const path = await startClickPath({ catalog: twoBots() });
 t.teardown(() => path[Symbol.asyncDispose]());
 const { gateway, nats, servers } = path;
 

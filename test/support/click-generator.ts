@@ -100,19 +100,19 @@ async function open(pool: Pool, path: string, headers: string[]): Promise<Answer
   }
 }
 
-/** A real phone's, each visitor with an address of his own; flat, as undici takes them fastest. */
+/** A real phone's, each visitor with an address of his own. */
+export function visitorHeaders(visitor: number): Record<string, string> {
+  return {
+    'user-agent': phoneUserAgent,
+    accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
+    'accept-language': 'pt-BR,pt;q=0.9',
+    'x-forwarded-for': `177.${(visitor >> 16) & 255}.${(visitor >> 8) & 255}.${visitor & 255}`,
+  };
+}
+
+/** Flat, as undici takes them fastest. */
 function headersOf(visitor: number, cookie: string | undefined): string[] {
-  const address = `177.${(visitor >> 16) & 255}.${(visitor >> 8) & 255}.${visitor & 255}`;
-  const headers = [
-    'user-agent',
-    phoneUserAgent,
-    'accept',
-    'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
-    'accept-language',
-    'pt-BR,pt;q=0.9',
-    'x-forwarded-for',
-    address,
-  ];
+  const headers = Object.entries(visitorHeaders(visitor)).flat();
   if (cookie !== undefined) headers.push('cookie', cookie);
   return headers;
 }

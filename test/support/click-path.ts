@@ -31,10 +31,15 @@ export interface ClickPath extends AsyncDisposable {
 
 const apiKey = 'a-test-key-of-the-rest-api';
 
-/** @param catalog instead of the sample's pool and bot. */
-export async function startClickPath(
-  catalog: readonly SampleEntry[] = sampleCatalog(),
-): Promise<ClickPath> {
+export interface ClickPathOptions {
+  /** Instead of the sample's pool and bot. */
+  readonly catalog?: readonly SampleEntry[];
+  /** On top of what the services need. */
+  readonly environment?: Environment;
+}
+
+export async function startClickPath(options: ClickPathOptions = {}): Promise<ClickPath> {
+  const { catalog = sampleCatalog() } = options;
   await using stack = new AsyncDisposableStack();
   const log = testLog();
   const servers = stack.use(await startTestServers({ nats: true, postgres: true, redis: true }));
@@ -53,6 +58,7 @@ export async function startClickPath(
     NATS_URL: servers.nats.url,
     POSTGRES_URL: database.url,
     REDIS_URL: servers.redis.url,
+    ...options.environment,
   };
   async function start(name: string): Promise<ServiceChild> {
     const port = await freePort();

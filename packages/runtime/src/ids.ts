@@ -1,9 +1,10 @@
-import { createHash, randomBytes, randomFillSync } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { v7 } from 'uuid';
+import { drawRandomBytes } from './entropy.ts';
 
 /** UUIDv7: sorts by time of birth, also within a millisecond, as far as one process makes them. */
 export function newId(): string {
-  const random = sixteenRandomBytes();
+  const random = drawRandomBytes(16);
   const now = Date.now();
   if (now > clock.msecs) {
     clock.msecs = now;
@@ -16,19 +17,6 @@ export function newId(): string {
 }
 
 const clock = { msecs: 0, seq: 0 };
-
-// Drawn in bulk: a click makes an id, and asking the kernel each time cost more than all the rest.
-const pool = Buffer.allocUnsafe(4_096);
-let drawn = pool.length;
-
-function sixteenRandomBytes(): Buffer {
-  if (drawn === pool.length) {
-    randomFillSync(pool);
-    drawn = 0;
-  }
-  drawn += 16;
-  return pool.subarray(drawn - 16, drawn);
-}
 
 /** Unguessable, base64url without padding. */
 export function newToken(bytes = 24): string {

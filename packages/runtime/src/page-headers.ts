@@ -1,8 +1,8 @@
 /** Headers of pages with Meta's Pixel: what may run there, and who may remember their address. */
 import type { FastifyHelmetOptions } from '@fastify/helmet';
 import helmet from 'helmet';
-import { randomFillSync } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { drawRandomBytes } from './entropy.ts';
 
 /** Where Meta's own script reports to; any other script is expected to report where it came from. */
 const metaOrigins = ['https://connect.facebook.net', 'https://www.facebook.com'];
@@ -92,20 +92,9 @@ export function preparedPageHeaders(page: PixelPage): HeadersOf {
   });
 }
 
-const nonceBytes = 16;
-const pool = Buffer.alloc(nonceBytes * 256);
-let used = pool.length;
-
-/** 128 random bits each; the system is asked for many at once, since each question is slow. */
+/** 128 random bits each. */
 export function newPageNonces(): PageNonces {
   return { script: newNonce(), style: newNonce() };
 }
 
-function newNonce(): string {
-  if (used === pool.length) {
-    randomFillSync(pool);
-    used = 0;
-  }
-  used += nonceBytes;
-  return pool.toString('hex', used - nonceBytes, used);
-}
+const newNonce = (): string => drawRandomBytes(16).toString('hex');

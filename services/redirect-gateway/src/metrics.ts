@@ -1,49 +1,11 @@
 /** What an operator watches of the gateway. */
 import { Counter, Gauge, type Registry } from '@rastro/runtime';
-import type { Spool } from './adapters/spool.ts';
+import type { Segment } from './adapters/spool.ts';
 
-export function createCounters(
-  registry: Registry,
-  state: {
-    readonly spool: Pick<Spool, 'segments'>;
-    readonly isLinked: () => boolean;
-    readonly waitingBeacons: () => number;
-  },
-) {
+export type Counters = ReturnType<typeof createCounters>;
+
+export function createCounters(registry: Registry) {
   const registers = [registry];
-  new Gauge({
-    name: 'rastro_spool_bytes',
-    help: 'Events on disk whose segment is not drained yet.',
-    registers,
-    collect() {
-      this.set(state.spool.segments.reduce((sum, segment) => sum + segment.committedBytes, 0));
-    },
-  });
-  new Gauge({
-    name: 'rastro_spool_oldest_seconds',
-    help: 'Age of the oldest segment that is not drained yet; more than a few mean an outage.',
-    registers,
-    collect() {
-      const [oldest] = state.spool.segments;
-      this.set(oldest ? (Date.now() - oldest.createdMs) / 1_000 : 0);
-    },
-  });
-  new Gauge({
-    name: 'rastro_nats_up',
-    help: 'Whether NATS has been reached since the start; clicks are served either way.',
-    registers,
-    collect() {
-      this.set(state.isLinked() ? 1 : 0);
-    },
-  });
-  new Gauge({
-    name: 'rastro_beacons_waiting',
-    help: 'Beacons whose click is not known yet.',
-    registers,
-    collect() {
-      this.set(state.waitingBeacons());
-    },
-  });
   return {
     unknownBeacons: new Counter({
       name: 'rastro_beacons_unknown_total',
@@ -73,4 +35,41 @@ export function createCounters(
       registers,
     }),
   };
+}
+
+/** What is asked for at the moment somebody looks. */
+export interface Watched {
+  readonly segments: () => readonly Segment[];
+  readonly isLinked: () => boolean;
+  readonly waitingBeacons: () => number;
+}
+
+export function addGauges(registry: Registry, watched: Watched): void {
+  function gauge(name: string, help: string, valueOf: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(valueOf());
+      },
+    });
+  }
+  gauge('rastro_spool_bytes', 'Events on disk whose segment is not drained yet.', () =>
+    watched.segments().reduce((sum, segment) => sum + segment.committedBytes, 0),
+  );
+  gauge(
+    'rastro_spool_oldest_seconds',
+    'Age of the oldest segment that is not drained yet; more than a few mean an outage.',
+    () => {
+      const [oldest] = watched.segments();
+      return oldest ? (Date.now() - oldest.createdMs) / 1_000 : 0;
+    },
+  );
+  gauge(
+    'rastro_nats_up',
+    'Whether NATS has been reached since the start; clicks are served either way.',
+    () => (watched.isLinked() ? 1 : 0),
+  );
+  gauge('rastro_beacons_waiting', 'Beacons whose click is not known yet.', watched.waitingBeacons);
 }

@@ -8,7 +8,6 @@ import {
   type PageNonces,
   preparedPageHeaders,
 } from '@rastro/runtime';
-import { Eta } from 'eta';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { CookieScope } from './adapters/cookie-domain.ts';
 import type { ParamBuilder } from './adapters/param-builder.ts';
@@ -34,13 +33,12 @@ export interface BridgeParts {
   readonly links: BotLinks;
 }
 
-const viewsFolder = join(import.meta.dirname, 'views');
+export const viewsFolder = join(import.meta.dirname, 'views');
 
 const maxAgeSeconds = 90 * 86_400;
 
 export function createPages(parts: PageParts) {
   const { cookieScope, isSecure } = parts;
-  const eta = new Eta({ views: viewsFolder, cache: true });
   const headersOf = createHeaders(parts);
   const pageData = createPageData(parts);
   const languageOf = createLanguageChoice();
@@ -68,12 +66,12 @@ export function createPages(parts: PageParts) {
 
   return {
     setCookies,
-    bridge(request: FastifyRequest, reply: FastifyReply, page: BridgeParts): string {
+    bridge(request: FastifyRequest, reply: FastifyReply, page: BridgeParts): Promise<string> {
       const { pool, click, links } = page;
       const { tag, bridge } = words[languageOf(request)];
       const late = lateScripts(pool.item);
       const nonce = guard(reply, late.utmifyPixelId === null ? headersOf.page : headersOf.utmify);
-      return eta.render('./bridge', {
+      return reply.viewAsync('bridge', {
         tag,
         ...bridge,
         username: click.username,
@@ -83,12 +81,12 @@ export function createPages(parts: PageParts) {
         data: jsonForScript(pageData(page, late)),
       });
     },
-    notice(request: FastifyRequest, reply: FastifyReply, name: NoticeName): string {
+    notice(request: FastifyRequest, reply: FastifyReply, name: NoticeName): Promise<string> {
       const { tag, [name]: notice } = words[languageOf(request)];
       reply.code(noticeStatus[name]);
       if (name === 'unavailable') reply.header('retry-after', '30');
       const nonce = guard(reply, headersOf.page);
-      return eta.render('./notice', { tag, ...notice, nonce });
+      return reply.viewAsync('notice', { tag, ...notice, nonce });
     },
     redirect(reply: FastifyReply, url: string): FastifyReply {
       guard(reply, headersOf.page);
@@ -105,7 +103,6 @@ function createHeaders({ pixelScriptUrl, utmifyScriptUrl }: PageParts) {
     hasParamBuilder: true,
   } as const;
   const always = {
-    'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-store',
     'x-robots-tag': 'noindex, nofollow',
   };

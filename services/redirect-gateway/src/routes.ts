@@ -1,7 +1,9 @@
 /** HTTP edge: the ad's link, and the beacon that the pages send. */
 import fastifyAccepts from '@fastify/accepts';
 import fastifyCookie from '@fastify/cookie';
+import fastifyView from '@fastify/view';
 import { type HttpServer, isSameSecret, type Logger } from '@rastro/runtime';
+import { Eta } from 'eta';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ParamBuilder } from './adapters/param-builder.ts';
 import type { Pools } from './adapters/pools.ts';
@@ -11,7 +13,7 @@ import type { WaitOf } from './client-limit.ts';
 import { botLinks } from './core/bridge.ts';
 import { refusalReason } from './core/gate.ts';
 import type { NoticeName } from './core/words.ts';
-import { createPages, type PageParts } from './pages.ts';
+import { createPages, type PageParts, viewsFolder } from './pages.ts';
 import { addParamBuilderRoute } from './param-builder-route.ts';
 import { visitOf } from './visit.ts';
 
@@ -39,6 +41,13 @@ export async function addRoutes(app: HttpServer, parts: RouteParts): Promise<voi
   await app.register(async (pages) => {
     await pages.register(fastifyCookie, { parseOptions: asItIs });
     await pages.register(fastifyAccepts);
+    await pages.register(fastifyView, {
+      engine: { eta: new Eta() },
+      root: viewsFolder,
+      viewExt: 'eta',
+      // Keeps compiled templates whatever NODE_ENV says.
+      production: true,
+    });
     const answer = createAnswers(parts);
 
     addParamBuilderRoute(pages as HttpServer, parts.paramBuilder);
@@ -85,7 +94,7 @@ function createAnswers(parts: RouteParts) {
     await click.recorded;
     count.click(click.event.data.trafficClass);
     pages.setCookies(reply, visit, pool, click);
-    const html = pages.bridge(request, reply, { visit, pool, click, links });
+    const html = await pages.bridge(request, reply, { visit, pool, click, links });
     count.page('bridge');
     return html;
   }

@@ -43,6 +43,7 @@ const start = (folder: string, rest: Record<string, string> = {}) =>
     readConfig({
       PORT: '0',
       NATS_URL: servers.nats.url,
+      REDIS_URL: 'redis://127.0.0.1:9',
       RASTRO_DATA_DIR: join(servers.folder, folder),
       ...rest,
     }),

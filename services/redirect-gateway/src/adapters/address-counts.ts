@@ -1,4 +1,5 @@
 /** How many clicks came from an address of late: bounded, forgotten with the process. */
+import { clientNetwork } from '@rastro/runtime';
 import { burstWindowMs } from '@rastro/traffic';
 
 /**
@@ -24,7 +25,9 @@ export class AddressCounts {
   count(publicAddress: string | null, nowMs: number): number {
     if (publicAddress === null) return 0;
     this.#turn(nowMs);
-    const key = blockOf(publicAddress);
+    // An IPv6 host has all of its /64 to itself, and may come from another address each time.
+    const isV6 = publicAddress.includes(':');
+    const key = (isV6 ? clientNetwork(publicAddress) : null) ?? publicAddress;
     const known = this.#now.get(key);
     const clicks = (known ?? 0) + 1;
     if (known !== undefined || this.#now.size < this.#capacity) this.#now.set(key, clicks);
@@ -43,15 +46,4 @@ export class AddressCounts {
     this.#startedMs = isNext ? this.#startedMs + burstWindowMs : nowMs;
     this.#now = new Map<string, number>();
   }
-}
-
-/** An IPv6 host has all of its /64 to itself, and may come from another address each time. */
-function blockOf(address: string): string {
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = address.split('::');
-  const first = head.split(':').filter((group) => group !== '');
-  if (tail === undefined || first.length >= 4) return first.slice(0, 4).join(':');
-  const last = tail.split(':').filter((group) => group !== '');
-  const zeros = Array<string>(8 - first.length - last.length).fill('0');
-  return [...first, ...zeros, ...last].slice(0, 4).join(':');
 }

@@ -7,8 +7,8 @@
  * and a client gets at most a hundredth more from each gateway process than its allowance.
  */
 import { clientNetwork, type Redis } from '@rastro/runtime';
+import { LRUCache } from 'lru-cache';
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
-import { BoundedMap } from './bounded-map.ts';
 import type { OutageLog } from './outage-log.ts';
 
 export interface RateLimitOptions {
@@ -22,10 +22,12 @@ export interface RateLimitOptions {
 
 /** All addresses of a network together: who has a /64 has addresses without end. */
 interface Client {
-  /** Null for addresses that are not public: all visitors behind a proxy might share one. */
-  readonly network: string | null;
+  readonly network: string;
   unreported: number;
 }
+
+/** Addresses that are not public are nobody's: all visitors behind a proxy might share one. */
+const nobody = 'nobody';
 
 const windowSeconds = 3_600;
 const reportAfterMs = 50;
@@ -41,10 +43,10 @@ export class RateLimit implements Disposable {
   /** Hits after which Redis is told. */
   readonly #portion: number;
   /** By address as it came, so that it is read only once. */
-  readonly #addresses = new BoundedMap<string, Client>(maxKept);
-  readonly #clients = new BoundedMap<string | null, Client>(maxKept);
+  readonly #addresses = new LRUCache<string, Client | typeof nobody>({ max: maxKept });
+  readonly #clients = new LRUCache<string, Client>({ max: maxKept });
   /** Networks that are over, with the time in ms at which they are let in again. */
-  readonly #blocked = new BoundedMap<string, number>(maxKept);
+  readonly #blocked = new LRUCache<string, number>({ max: maxKept });
   #reports = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #isReporting = false;
@@ -66,21 +68,28 @@ export class RateLimit implements Disposable {
   /** Seconds until this address is let in again; 0 when it is let in, which counts as a hit. */
   take(address: string): number {
     const client = this.#addresses.get(address) ?? this.#meet(address);
+    if (client === nobody) return 0;
     const { network } = client;
-    if (network === null) return 0;
-    const wait = this.#blocked.isEmpty ? 0 : this.#waitOf(network);
+    const wait = this.#blocked.size === 0 ? 0 : this.#waitOf(network);
     if (wait > 0) return wait;
     client.unreported += 1;
     if (client.unreported >= this.#portion) this.#report(network, client);
     return 0;
   }
 
-  #meet(address: string): Client {
+  #meet(address: string): Client | typeof nobody {
     const network = clientNetwork(address);
-    const client = this.#clients.get(network) ?? { network, unreported: 0 };
-    // Who is forgotten has told of all but a hundredth of its allowance.
-    this.#clients.set(network, client);
+    const client = network === null ? nobody : this.#clientOf(network);
     this.#addresses.set(address, client);
+    return client;
+  }
+
+  /** Who is forgotten has told of all but a hundredth of its allowance. */
+  #clientOf(network: string): Client {
+    const known = this.#clients.get(network);
+    if (known) return known;
+    const client = { network, unreported: 0 };
+    this.#clients.set(network, client);
     return client;
   }
 

@@ -1,11 +1,11 @@
-/** Which workspace a token belongs to, for the clicks of late: bounded, the oldest go first. */
-import { BoundedMap } from './bounded-map.ts';
+import { LRUCache } from 'lru-cache';
 
+/** Which workspace a token belongs to, for the clicks of late: bounded, the oldest go first. */
 export class RecentClicks {
-  readonly #workspaces: BoundedMap<string, string>;
+  readonly #workspaces: LRUCache<string, string>;
 
   constructor(capacity = 50_000) {
-    this.#workspaces = new BoundedMap(capacity);
+    this.#workspaces = new LRUCache({ max: capacity });
   }
 
   remember(trackingToken: string, workspaceId: string): void {
