@@ -10,23 +10,35 @@ export interface ClosedLoop {
 }
 
 const connections = 64;
-/** Enough for no address to look like a burst. */
-const visitors = 20_000;
+/** Enough for no address to look like a burst, or to use up its allowance. */
+const visitorsAConnection = 300;
 
-const requests = Array.from({ length: visitors }, (_, visitor) => ({
-  path: `/go/promo?fbclid=IwAR-bench_${visitor}&utm_source=FB&utm_campaign=Teste%7C120330000000000001&utm_medium=Conjunto%7C120330000000000002&utm_content=Anuncio%7C120330000000000003&utm_term=Instagram_Stories`,
-  headers: visitorHeaders(visitor),
-}));
+const ad = new URLSearchParams({
+  utm_source: 'FB',
+  utm_campaign: 'Teste|120330000000000001',
+  utm_medium: 'Conjunto|120330000000000002',
+  utm_content: 'Anuncio|120330000000000003',
+  utm_term: 'Instagram_Stories',
+}).toString();
+
+function requestsOf(connection: number): autocannon.Request[] {
+  return Array.from({ length: visitorsAConnection }, (_, index) => {
+    const visitor = connection * visitorsAConnection + index;
+    const path = `/go/promo?fbclid=IwAR2F4-dbP0l7Mn1IawQQGCINEz7PYXQvwjNwB_${visitor}&${ad}`;
+    return { path, headers: visitorHeaders(visitor) };
+  });
+}
 
 /** @param limit seconds, or a number of requests. */
 export async function closedLoop(
   origin: string,
   limit: { seconds: number } | { requests: number },
 ): Promise<ClosedLoop> {
+  let connection = 0;
   const result = await autocannon({
     url: origin,
     connections,
-    requests,
+    setupClient: (client) => client.setRequests(requestsOf(connection++)),
     ...('seconds' in limit ? { duration: limit.seconds } : { amount: limit.requests }),
   });
   return {
