@@ -10,6 +10,8 @@ export interface Connection {
   readonly secrets: HouseSecrets;
   readonly consoleUrl: string;
   readonly postgresUrl: () => string;
+  /** Undefined where nobody told; a cache can be done without. */
+  readonly redisUrl: string | undefined;
   readonly nats: () => Promise<Nats>;
 }
 
@@ -28,6 +30,7 @@ export function connection(): Connection {
     secrets: houseSecrets(config.dataDir, config.environment),
     consoleUrl: running?.consoleUrl ?? config.publicOrigin,
     postgresUrl: () => need('POSTGRES_URL', config.postgresUrl ?? running?.postgresUrl),
+    redisUrl: config.redisUrl ?? running?.redisUrl,
     nats: () => connectSoon(need('NATS_URL', config.natsUrl ?? running?.natsUrl)),
   };
 }

@@ -10,7 +10,9 @@ import { addClicksCommand } from './commands/clicks.ts';
 import { addDatabaseCommands } from './commands/database.ts';
 import { addDeadCommands } from './commands/dead.ts';
 import { addEnvCommand } from './commands/env.ts';
+import { addRebuildCommand } from './commands/rebuild.ts';
 import { addRepublishCommand } from './commands/republish.ts';
+import { addRetentionCommand } from './commands/retention.ts';
 import { addUpCommand } from './commands/up.ts';
 
 // What docker compose reads, the command line reads too.
@@ -26,6 +28,8 @@ const program = new Command('rastro')
 addUpCommand(program);
 addCatalogCommands(program);
 addDatabaseCommands(program);
+addRebuildCommand(program);
+addRetentionCommand(program);
 addRepublishCommand(program);
 addEnvCommand(program);
 addDeadCommands(program);

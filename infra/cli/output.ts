@@ -1,4 +1,5 @@
 /** Rows for people, or JSON for programs; nothing else writes to stdout. */
+import { CommanderError } from 'commander';
 
 type Row = Readonly<Record<string, string | number | boolean | null>>;
 
@@ -21,6 +22,17 @@ export function printRows(rows: readonly Row[]): void {
 
 export function say(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+/** What happens meanwhile, out of the way of who reads the result. */
+export function sayAside(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Ends the command with 2. */
+export function misuse(message: string): never {
+  process.stderr.write(`${message}\n`);
+  throw new CommanderError(2, 'rastro.misuse', message);
 }
 
 export function printJson(value: unknown): void {

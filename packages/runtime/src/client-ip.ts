@@ -34,3 +34,19 @@ export function clientNetwork(address: string | undefined): string | null {
   if (ip === null || !ip.includes(':')) return ip;
   return `${ipaddr.IPv6.networkAddressFromCIDR(`${ip}/64`).toString()}/64`;
 }
+
+const keptBits = { ipv4: 24, ipv6: 48 } as const;
+
+/**
+ * The network that an address is of, so that it still tells about where and no longer about whom:
+ * `177.10.20.30` becomes `177.10.20.0` (/24), `2804:14c:1:2::3` becomes `2804:14c:1::` (/48).
+ * Null for what is no address. Truncating again changes nothing.
+ */
+export function truncatedIp(address: string): string | null {
+  if (!ipaddr.isValid(address)) return null;
+  const parsed = ipaddr.process(address);
+  const kept = keptBits[parsed.kind()] / 8;
+  return ipaddr
+    .fromByteArray(parsed.toByteArray().map((byte, i) => (i < kept ? byte : 0)))
+    .toString();
+}

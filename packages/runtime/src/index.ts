@@ -1,5 +1,5 @@
 export { requireApiKey } from './api-key.ts';
-export { clientNetwork, publicIp } from './client-ip.ts';
+export { clientNetwork, publicIp, truncatedIp } from './client-ip.ts';
 export {
   address,
   ConfigError,

@@ -1,4 +1,30 @@
-import { type Environment, readEnvironment, settings } from '@rastro/runtime';
+import { type Environment, readEnvironment, settings, wholeNumber } from '@rastro/runtime';
+
+/** How long what is kept; also for the command line. */
+const retention = {
+  IP_RETENTION_DAYS: wholeNumber(
+    0,
+    3_650,
+  )({
+    default: 30,
+    desc: "days after which visitors' addresses in events are truncated; 0: never",
+    example: '30',
+  }),
+  EVENT_RETENTION_MONTHS: wholeNumber(
+    0,
+    1_200,
+  )({
+    default: 0,
+    desc: 'months of events that are kept besides the one that runs; 0: all',
+    example: '24',
+  }),
+};
+
+/** @throws {ConfigError} */
+export function readRetentionRules(environment: Environment) {
+  const env = readEnvironment(environment, retention);
+  return { ipDays: env.IP_RETENTION_DAYS, eventMonths: env.EVENT_RETENTION_MONTHS };
+}
 
 export type Config = ReturnType<typeof readConfig>;
 
@@ -14,6 +40,7 @@ export function readConfig(environment: Environment) {
     REDIS_URL: settings.redisUrl(),
     RASTRO_API_KEY: settings.apiKey(),
     TRUSTED_PROXIES: settings.trustedProxies(),
+    ...retention,
   });
   return {
     host: env.HOST,
@@ -25,5 +52,6 @@ export function readConfig(environment: Environment) {
     redisUrl: env.REDIS_URL,
     apiKey: env.RASTRO_API_KEY,
     trustedProxies: env.TRUSTED_PROXIES,
+    retention: { ipDays: env.IP_RETENTION_DAYS, eventMonths: env.EVENT_RETENTION_MONTHS },
   };
 }

@@ -5,11 +5,12 @@ import { type BatchExceptions, isOutage, type RequestResult } from '@rastro/mess
 import type { Logger } from '@rastro/runtime';
 import type { StoreMetrics } from './adapters/metrics.ts';
 import type { FindTracking } from './adapters/tracking-reader.ts';
-import type { StoreBatch } from './adapters/tracking-store.ts';
+import type { StoreBatch, Stored } from './adapters/tracking-store.ts';
 
 export interface BatchHandlerOptions {
   readonly store: StoreBatch;
-  readonly onChange: (trackingTokens: readonly string[]) => void;
+  /** Told after the commit. */
+  readonly onStored: (stored: Stored) => void;
   readonly metrics: StoreMetrics;
   readonly log: Logger;
   /** Aborted when the service stops: what waits for Postgres is then given back to the stream. */
@@ -23,14 +24,14 @@ export type BatchHandler = (events: readonly RastroEvent[]) => Promise<BatchExce
  * that is to blame stands alone: that one becomes a dead letter and all others are stored.
  */
 export function createBatchHandler(options: BatchHandlerOptions): BatchHandler {
-  const { onChange, metrics } = options;
+  const { onStored, metrics } = options;
   return async (events) => {
     const exceptions = new Map<string, { deadLetter: string }>();
     async function storeOrHalve(part: readonly RastroEvent[]): Promise<void> {
       try {
         const stored = await storePatiently(part, options);
         metrics.batchStored({ received: part.length, stored: stored.events });
-        onChange(stored.changedTokens);
+        onStored(stored);
       } catch (error) {
         const [only] = part;
         if (!isRefusal(error) || !only) throw error;

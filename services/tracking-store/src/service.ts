@@ -22,16 +22,26 @@ import {
 } from '@rastro/runtime';
 import { createAnswerCache } from './adapters/answer-cache.ts';
 import { createStoreMetrics } from './adapters/metrics.ts';
+import { truncatingLateEvents } from './adapters/late-events.ts';
 import { createPartitions, startPartitionUpkeep } from './adapters/partitions.ts';
-import { createTrackingReader } from './adapters/tracking-reader.ts';
+import { createClickReader, createTrackingReader } from './adapters/tracking-reader.ts';
 import { createStoreBatch } from './adapters/tracking-store.ts';
+import { createWriteThrough } from './adapters/write-through.ts';
 import type { Config } from './config.ts';
 import { type BatchHandler, createBatchHandler, createTrackingGetHandler } from './handlers.ts';
+import { startRetention } from './retention/daily.ts';
 import { addRoutes } from './routes.ts';
 
 const service = 'tracking-store';
 const schema = 'tracking';
-const tables = ['event_log', 'sessions', 'meta_tracking_sessions', 'click_counts'];
+const tables = [
+  'event_log',
+  'sessions',
+  'meta_tracking_sessions',
+  'click_counts',
+  'retention_progress',
+  'retention_backlog',
+];
 
 /** Stores every event of the house and answers what happened to a click. */
 export async function startService(config: Config, log: Logger): Promise<RunningService> {
@@ -52,9 +62,11 @@ export async function startService(config: Config, log: Logger): Promise<Running
 
   const metrics = createMetrics(service);
   const stopping = new AbortController();
+  const writeThrough = stack.use(createWriteThrough(cache));
+  const { ipDays } = config.retention;
   const handle = createBatchHandler({
-    store: createStoreBatch(sql, partitions),
-    onChange: (tokens) => cache.drop(tokens),
+    store: truncatingLateEvents(createStoreBatch(sql, partitions), { ipDays, now: Date.now }),
+    onStored: (stored) => writeThrough.stored(stored),
     metrics: createStoreMetrics(metrics),
     log,
     stopping: stopping.signal,
@@ -79,7 +91,15 @@ export async function startService(config: Config, log: Logger): Promise<Running
     checks: { postgres: () => checkPostgres(sql), nats: () => checkNats(nats) },
     metrics,
   });
-  addRoutes(app, { apiKey: config.apiKey, find });
+  const findByClick = createClickReader(sql, cache, find);
+  addRoutes(app, { apiKey: config.apiKey, find, findByClick });
+  const { postgresUrl, retention: rules } = config;
+  stack.use(
+    startRetention(
+      { url: postgresUrl, schema, rules, onChange: (tokens) => cache.drop(tokens) },
+      log,
+    ),
+  );
   const url = await listen(app, config);
 
   // Runs first: a batch that waits for Postgres goes back to its stream.

@@ -3,7 +3,8 @@ import type { RastroEvent } from '@rastro/events';
 import type { Queryable, Transaction } from '@rastro/runtime';
 import { metaRow, ownerOf, sessionRow } from '../core/rows.ts';
 import { mergeSessions, type SessionState } from '../core/session.ts';
-import { sessionOf } from '../core/session-of.ts';
+import { keyOf, type News, newsOf } from '../core/session-fold.ts';
+import { storableJson } from './storable.ts';
 
 export interface StoredSession {
   readonly workspaceId: string;
@@ -12,34 +13,31 @@ export interface StoredSession {
   readonly state: SessionState;
 }
 
-/** What a batch says of one session. */
-interface News {
-  readonly state: SessionState;
-  readonly events: number;
+export interface Projected {
+  /** As they are now. */
+  readonly sessions: readonly Versioned[];
+  /** Tokens of which more than one workspace has spoken. */
+  readonly rivalTokens: ReadonlySet<string>;
 }
 
-const keyOf = ({ trackingToken, workspaceId }: SessionState): string =>
-  `${trackingToken}/${workspaceId}`;
-
-/**
- * Merges events that were never stored before.
- * @returns tokens whose session was there already, so that what others keep of it is now old.
- */
+/** Merges events that were never stored before. */
 export async function projectSessions(
   tx: Transaction,
   events: readonly RastroEvent[],
-): Promise<string[]> {
+): Promise<Projected> {
   let news = newsOf(events);
-  const changed = new Set<string>();
+  const sessions: Versioned[] = [];
+  const rivalTokens = new Set<string>();
   // A second round only when another transaction made one of the sessions in between.
   while (news.size > 0) {
     const stored = await lockSessions(tx, [...news.values()]);
-    for (const { state } of stored.values()) changed.add(state.trackingToken);
     const { known, fresh } = merge(news, stored);
     await updateSessions(tx, known);
     const inserted = await insertSessions(tx, fresh);
     const done = [...known, ...fresh.filter(({ state }) => inserted.has(keyOf(state)))];
     await writeMetaRows(tx, done, stored);
+    sessions.push(...done);
+    addRivals(rivalTokens, [...stored.values(), ...done]);
     news = new Map(
       fresh.flatMap(({ state }) => {
         const key = keyOf(state);
@@ -48,21 +46,17 @@ export async function projectSessions(
       }),
     );
   }
-  return [...changed];
+  return { sessions, rivalTokens };
 }
 
-function newsOf(events: readonly RastroEvent[]): Map<string, News> {
-  const news = new Map<string, News>();
-  for (const event of events) {
-    const state = sessionOf(event);
-    if (!state) continue;
-    const before = news.get(keyOf(state));
-    news.set(keyOf(state), {
-      state: before ? mergeSessions(before.state, state) : state,
-      events: (before?.events ?? 0) + 1,
-    });
+function addRivals(rivalTokens: Set<string>, sessions: readonly { state: SessionState }[]): void {
+  const workspaces = new Map<string, string>();
+  for (const { state } of sessions) {
+    const { trackingToken, workspaceId } = state;
+    if ((workspaces.get(trackingToken) ?? workspaceId) !== workspaceId)
+      rivalTokens.add(trackingToken);
+    workspaces.set(trackingToken, workspaceId);
   }
-  return news;
 }
 
 /** All sessions of the tokens, also other workspaces'; locked in order of token. */
@@ -77,7 +71,8 @@ async function lockSessions(
   return new Map(rows.map((row) => [keyOf(row.state), row]));
 }
 
-interface Versioned {
+/** A session as it is written. */
+export interface Versioned {
   readonly state: SessionState;
   readonly version: number;
 }
@@ -103,7 +98,7 @@ async function insertSessions(
   sessions: readonly Versioned[],
 ): Promise<Set<string>> {
   if (sessions.length === 0) return new Set();
-  const json = rowsAsJson(sessions.map(rowOf));
+  const json = storableJson(sessions.map(rowOf));
   const rows = await tx<{ trackingToken: string; workspaceId: string }[]>`
     insert into sessions
     select * from json_populate_recordset(null::sessions, ${json}::text::json)
@@ -112,7 +107,10 @@ async function insertSessions(
   return new Set(rows.map((row) => `${row.trackingToken}/${row.workspaceId}`));
 }
 
-async function updateSessions(tx: Transaction, sessions: readonly Versioned[]): Promise<void> {
+export async function updateSessions(
+  tx: Transaction,
+  sessions: readonly Versioned[],
+): Promise<void> {
   const [first] = sessions;
   if (!first) return;
   // Column names come from our own code (core/rows.ts), values travel as one parameter.
@@ -122,12 +120,12 @@ async function updateSessions(tx: Transaction, sessions: readonly Versioned[]): 
      from json_populate_recordset(null::sessions, $1::text::json) as new
      where sessions.tracking_token = new.tracking_token
        and sessions.workspace_id = new.workspace_id`,
-    [rowsAsJson(sessions.map(rowOf))],
+    [storableJson(sessions.map(rowOf))],
     { prepare: true },
   );
 }
 
-async function writeMetaRows(
+export async function writeMetaRows(
   tx: Transaction,
   written: readonly Versioned[],
   stored: ReadonlyMap<string, StoredSession>,
@@ -144,7 +142,7 @@ async function writeMetaRows(
   await tx`
     insert into meta_tracking_sessions
     select *
-    from json_populate_recordset(null::meta_tracking_sessions, ${rowsAsJson(rows)}::text::json)
+    from json_populate_recordset(null::meta_tracking_sessions, ${storableJson(rows)}::text::json)
     on conflict (tracking_token) do update set
       root_event_id = excluded.root_event_id,
       pageview_sent = excluded.pageview_sent,
@@ -157,21 +155,22 @@ async function writeMetaRows(
       updated_at = excluded.updated_at`;
 }
 
-/**
- * Rows as one parameter. Postgres' text knows neither NUL nor half a surrogate pair, which strings
- * from outside may hold; `event_log` keeps them as they were.
- */
-function rowsAsJson(rows: readonly object[]): string {
-  return JSON.stringify(rows).replaceAll(/\\\\|\\u0000|\\ud[89a-f][0-9a-f]{2}/g, (escape) =>
-    escape === '\\\\' ? escape : '\\ufffd',
-  );
+export interface ReadSession extends StoredSession {
+  /** Changes with each write of the row. */
+  readonly rowId: string;
 }
 
 /** All workspaces' sessions of one token: one, unless somebody spoke of a token not theirs. */
-export async function readSessions(
-  sql: Queryable,
-  trackingToken: string,
-): Promise<StoredSession[]> {
-  return sql<StoredSession[]>`
-    select workspace_id, version, state from sessions where tracking_token = ${trackingToken}`;
+export async function readSessions(sql: Queryable, trackingToken: string): Promise<ReadSession[]> {
+  return sql<ReadSession[]>`
+    select workspace_id, version, state, xmin::text as row_id from sessions
+    where tracking_token = ${trackingToken}`;
+}
+
+/** The newest token of a click id: who opens an ad's link twice brings the same one twice. */
+export async function readNewestToken(sql: Queryable, fbclid: string): Promise<string | undefined> {
+  const [row] = await sql<{ trackingToken: string }[]>`
+    select tracking_token from meta_tracking_sessions where fbclid = ${fbclid}
+    order by created_at desc limit 1`;
+  return row?.trackingToken;
 }

@@ -31,8 +31,11 @@ export function mergeFields<T extends object>(merges: {
   readonly [K in keyof T]-?: Merge<T[K]>;
 }): Merge<T> {
   const entries = Object.entries(merges) as [keyof T, Merge<unknown>][];
-  return (a, b) =>
-    Object.fromEntries(entries.map(([field, merge]) => [field, merge(a[field], b[field])])) as T;
+  return (a, b) => {
+    const merged: Partial<Record<keyof T, unknown>> = {};
+    for (const [field, merge] of entries) merged[field] = merge(a[field], b[field]);
+    return merged as T;
+  };
 }
 
 export type ById<T> = Readonly<Record<string, T>>;
@@ -40,9 +43,17 @@ export type ById<T> = Readonly<Record<string, T>>;
 /** Entry by entry, sorted by id, so that equal states are equal as text. */
 export function mergeById<T>(merge: Merge<T>): Merge<ById<T>> {
   return (a, b) => {
+    // Most events say nothing of payments or conversions, and what was merged before is sorted.
+    if (isEmpty(b)) return a;
+    if (isEmpty(a)) return b;
     const ids = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
     return Object.fromEntries(ids.map((id) => [id, mergeEntry(merge, a[id], b[id])])) as ById<T>;
   };
+}
+
+function isEmpty(byId: object): boolean {
+  for (const _id in byId) return false;
+  return true;
 }
 
 function mergeEntry<T>(merge: Merge<T>, a: T | undefined, b: T | undefined): T | undefined {
