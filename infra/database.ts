@@ -1,5 +1,5 @@
 /** Schemas, roles and grants of all services, from one admin address. */
-import { eventStoreMigrations, grantStatements, migrate } from '@rastro/event-store';
+import { eventStoreMigrations, grantStatements, migrate, migrationSql } from '@rastro/event-store';
 import { deriveSecret, type Environment } from '@rastro/runtime';
 import { services } from './services.ts';
 
@@ -44,11 +44,28 @@ export async function migrateAll(options: {
   return applied;
 }
 
-/** All grants as SQL, for those who run them themselves. */
-export function allGrants(): string[] {
-  return services.flatMap(({ database }) =>
-    database ? grantStatements({ schema: database.schema, role: roleOf(database.schema) }) : [],
-  );
+/** What `migrateAll` would run, as SQL without passwords; changes nothing. */
+export async function migrationSqlOfAll(adminUrl: string): Promise<string[]> {
+  const statements: string[] = [];
+  for (const { database } of services) {
+    if (!database) continue;
+    const { schema, folders } = database;
+    statements.push(...(await migrationSql({ adminUrl, schema, folders, role: roleOf(schema) })));
+  }
+  return statements;
+}
+
+/** Roles of the services, in the order of the services. */
+export const roles: readonly string[] = services.flatMap(({ database }) =>
+  database ? [roleOf(database.schema)] : [],
+);
+
+/** Grants as SQL, of one role or of all. */
+export function grantsOf(role?: string): string[] {
+  return services.flatMap(({ database }) => {
+    if (!database || (role !== undefined && role !== roleOf(database.schema))) return [];
+    return grantStatements({ schema: database.schema, role: roleOf(database.schema) });
+  });
 }
 
 /** Schemas that have events of their own to republish. */

@@ -44,11 +44,7 @@ export class MigrationError extends Error {
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
   const { adminUrl, schema, folders } = options;
-  const sql = postgres(adminUrl, {
-    max: 1,
-    onnotice: () => {},
-    connection: { application_name: 'rastro migrate' },
-  });
+  const sql = connect(adminUrl);
   try {
     await sql`select pg_advisory_lock(hashtextextended('rastro_migrate', 0))`;
     await sql`create schema if not exists ${sql(schema)}`;
@@ -65,23 +61,35 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
   }
 }
 
-async function runFolder(
-  sql: postgres.Sql,
-  { schema }: MigrateOptions,
-  folder: MigrationFolder,
-): Promise<string[]> {
-  const postgrator = new Postgrator({
+const connect = (url: string): postgres.Sql =>
+  postgres(url, {
+    max: 1,
+    onnotice: () => {},
+    connection: { application_name: 'rastro migrate' },
+  });
+
+const tableOf = (folder: MigrationFolder): string => `${folder.name}_migrations`;
+
+function postgratorOf(sql: postgres.Sql, schema: string, folder: MigrationFolder): Postgrator {
+  return new Postgrator({
     driver: 'pg',
     migrationPattern: join(folder.path, '*.sql'),
     database: 'rastro',
-    schemaTable: `${schema}.${folder.name}_migrations`,
+    schemaTable: `${schema}.${tableOf(folder)}`,
     execQuery: async (query) => ({ rows: [...(await sql.unsafe(query))] as unknown[] }),
     // One simple-protocol query: Postgres runs all of its statements in one transaction.
     execSqlScript: async (script) => {
       await sql.unsafe(script).simple();
     },
   });
-  const applied = await postgrator.migrate();
+}
+
+async function runFolder(
+  sql: postgres.Sql,
+  { schema }: MigrateOptions,
+  folder: MigrationFolder,
+): Promise<string[]> {
+  const applied = await postgratorOf(sql, schema, folder).migrate();
   return applied.map((migration) => `${schema}: ${migration.version} ${migration.name}`);
 }
 
@@ -96,7 +104,7 @@ async function ensureRole(
   await sql.unsafe(`alter role "${role}" with login password '${rolePassword}'`);
 }
 
-/** SELECT, INSERT, UPDATE, DELETE and the sequences of one schema, for tables old and new. */
+/** SELECT, INSERT, UPDATE, DELETE, the sequences and functions of one schema, old and new. */
 async function grantRole(
   sql: postgres.Sql,
   { schema, role }: Pick<MigrateOptions, 'schema' | 'role'>,
@@ -114,41 +122,66 @@ export function grantStatements({
     `grant usage on schema "${schema}" to "${role}"`,
     `grant select, insert, update, delete on all tables in schema "${schema}" to "${role}"`,
     `grant usage, select on all sequences in schema "${schema}" to "${role}"`,
+    `grant execute on all functions in schema "${schema}" to "${role}"`,
     `alter default privileges in schema "${schema}" grant ${tables} to "${role}"`,
     `alter default privileges in schema "${schema}" grant usage, select on sequences to "${role}"`,
+    `alter default privileges in schema "${schema}" grant execute on functions to "${role}"`,
   ];
 }
 
-/** The database is not ready for a service; `message` names the command that mends it. */
-export class SchemaMissingError extends Error {
-  readonly code = 'SCHEMA_MISSING';
-
-  constructor(schema: string, missing: string[]) {
-    super(
-      `Schema "${schema}" lacks ${missing.join(', ')}. Run: pnpm rastro migrate (tables) or pnpm rastro grant (rights).`,
-    );
-    this.name = 'SchemaMissingError';
+/**
+ * What `migrate` would do, as SQL, for those who want to read or run it themselves; changes
+ * nothing. The one thing left out is the role's password.
+ * @throws {MigrationError}
+ */
+export async function migrationSql(
+  options: Omit<MigrateOptions, 'rolePassword'>,
+): Promise<string[]> {
+  const { adminUrl, schema, role, folders } = options;
+  const sql = connect(adminUrl);
+  try {
+    const [known] = await sql<{ schema: boolean; role: boolean }[]>`
+      select to_regnamespace(quote_ident(${schema})) is not null as schema,
+        exists (select from pg_roles where rolname = ${role}) as role`;
+    const pending: string[] = [];
+    for (const folder of folders) pending.push(...(await pendingSql(sql, schema, folder)));
+    return [
+      ...(known?.schema ? [] : [`create schema "${schema}"`]),
+      `set search_path to "${schema}"`,
+      ...pending,
+      ...(known?.role ? [] : [`create role "${role}" login`]),
+      ...grantStatements(options),
+    ];
+  } catch (error) {
+    throw new MigrationError(schema, error);
+  } finally {
+    await sql.end();
   }
 }
 
-/**
- * For the start of a service: better to say now what is missing than at the first click.
- * @throws {SchemaMissingError}
- */
-export async function checkSchema(
-  sql: postgres.ISql<{ bigint: number }>,
+/** With the notes that postgrator takes, so that it does not run the same again. */
+async function pendingSql(
+  sql: postgres.Sql,
   schema: string,
-  tables: readonly string[],
-): Promise<void> {
-  const rows = await sql<{ name: string; state: string }[]>`
-    select name, case
-      when table_id is null then 'table'
-      -- One by one: of a list, has_table_privilege asks whether any is held.
-      when (select bool_and(has_table_privilege(table_id, privilege))
-            from unnest(array['select', 'insert', 'update', 'delete']) as privilege) then 'ok'
-      else 'grant' end as state
-    from unnest(${tables as string[]}::text[]) as name,
-      to_regclass(quote_ident(${schema}) || '.' || quote_ident(name)) as table_id`;
-  const missing = rows.filter((row) => row.state !== 'ok').map((row) => `${row.state} ${row.name}`);
-  if (missing.length > 0) throw new SchemaMissingError(schema, missing);
+  folder: MigrationFolder,
+): Promise<string[]> {
+  const table = `"${schema}"."${tableOf(folder)}"`;
+  const postgrator = postgratorOf(sql, schema, folder);
+  const version = await postgrator.getDatabaseVersion();
+  await postgrator.validateMigrations(version);
+  const runnable = postgrator.getRunnableMigrations(version, await postgrator.getMaxVersion());
+  const [found] = await sql`select to_regclass(${table}) as notes`;
+  const isNew = !found?.['notes'];
+  return [
+    ...(isNew
+      ? [
+          `create table ${table} (version bigint primary key, name text, md5 text, run_at timestamptz)`,
+          `insert into ${table} (version) values (0)`,
+        ]
+      : []),
+    ...runnable.flatMap(({ version: number, name, md5, getSql }) => [
+      `-- ${schema}: ${number} ${name}\n${getSql().trimEnd().replace(/;$/, '')}`,
+      `insert into ${table} values (${number}, '${name}', '${md5}', now())`,
+    ]),
+  ];
 }

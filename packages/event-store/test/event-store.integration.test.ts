@@ -211,6 +211,17 @@ await t.test(
     });
     await admin`revoke delete on payments.outbox from rastro_payments`;
     await t.rejects(checkSchema(sql, 'payments', ['outbox']), /grant outbox/);
+    const onlyRights = checkSchema(sql, 'payments', ['outbox']);
+    await t.rejects(
+      onlyRights,
+      /grant outbox \(delete\)\. Run: pnpm rastro grant rastro_payments$/,
+    );
+    await t.rejects(checkSchema(sql, 'nowhere', []), /"nowhere" lacks everything.*rastro migrate/);
+    await admin`grant delete on payments.outbox to rastro_payments`;
+    await checkSchema(sql, 'payments', ['outbox'], folders);
+    await admin`update event_store_migrations set name = 'another' where version = 1`;
+    const behind = checkSchema(sql, 'payments', ['outbox'], folders);
+    await t.rejects(behind, /lacks migration 001 event-store\. Run: pnpm rastro migrate$/);
     await admin.end();
   },
 );

@@ -1,4 +1,5 @@
-import { checkSchema, startOutboxRelay } from '@rastro/event-store';
+import { join } from 'node:path';
+import { checkSchema, eventStoreMigrations, startOutboxRelay } from '@rastro/event-store';
 import { paymentsCreate, paymentsRevalidate, type RastroEvent } from '@rastro/events';
 import {
   ask,
@@ -45,6 +46,10 @@ import { decodeUpdate, parseIncoming } from './update-schema.ts';
 
 const service = 'bot-funnel';
 const schema = 'funnel';
+const folders = [
+  eventStoreMigrations,
+  { name: 'service', path: join(import.meta.dirname, '../migrations') },
+];
 const tables = [
   'events',
   'outbox',
@@ -64,7 +69,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const { natsUrl, natsReplicas: replicas, postgresUrl, masterKey } = config;
   const sql = connectPostgres({ url: postgresUrl, schema, service, maxConnections: 12 });
   stack.defer(() => sql.end({ timeout: 5 }));
-  await checkSchema(sql, schema, tables);
+  await checkSchema(sql, schema, tables, folders);
   const nats = stack.use(
     await connectNats({ url: natsUrl, name: service, log, topology: { replicas } }),
   );

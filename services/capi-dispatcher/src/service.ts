@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import { eventFilter, type RastroEvent } from '@rastro/events';
-import { checkSchema, startOutboxRelay } from '@rastro/event-store';
+import { checkSchema, eventStoreMigrations, startOutboxRelay } from '@rastro/event-store';
 import {
   Catalog,
   checkNats,
@@ -34,6 +35,10 @@ import { createSender } from './sender.ts';
 
 const service = 'capi-dispatcher';
 const schema = 'capi';
+const folders = [
+  eventStoreMigrations,
+  { name: 'service', path: join(import.meta.dirname, '../migrations') },
+];
 const tables = ['conversions', 'attempts', 'journeys', 'orders', 'pixels'];
 
 /** Tells Meta about clicks and purchases, each once, and the others what Meta said. */
@@ -42,7 +47,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
 
   const sql = connectPostgres({ url: config.postgresUrl, schema, service, maxConnections: 10 });
   stack.defer(() => sql.end({ timeout: 5 }));
-  await checkSchema(sql, schema, [...tables, 'events', 'outbox', 'inbox']);
+  await checkSchema(sql, schema, [...tables, 'events', 'outbox', 'inbox'], folders);
   const topology = { replicas: config.natsReplicas };
   const nats = stack.use(await connectNats({ url: config.natsUrl, name: service, log, topology }));
   const publish = (event: RastroEvent) => publishEvent(nats, event);

@@ -1,4 +1,5 @@
-import { checkSchema, startOutboxRelay } from '@rastro/event-store';
+import { join } from 'node:path';
+import { checkSchema, eventStoreMigrations, startOutboxRelay } from '@rastro/event-store';
 import { paymentsRevalidate } from '@rastro/events';
 import {
   ask,
@@ -34,6 +35,10 @@ import { addRoutes } from './routes.ts';
 
 const service = 'delivery-web';
 const schema = 'delivery';
+const folders = [
+  eventStoreMigrations,
+  { name: 'service', path: join(import.meta.dirname, '../migrations') },
+];
 const tables = ['orders', 'clicks', 'browser_cookies', 'leads', 'purchase_sends', 'deliveries'];
 
 /** Issues a delivery for each paid order and serves its page. */
@@ -42,7 +47,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
 
   const sql = connectPostgres({ url: config.postgresUrl, schema, service, maxConnections: 8 });
   stack.defer(() => sql.end({ timeout: 5 }));
-  await checkSchema(sql, schema, [...tables, 'events', 'outbox', 'inbox']);
+  await checkSchema(sql, schema, [...tables, 'events', 'outbox', 'inbox'], folders);
   const topology = { replicas: config.natsReplicas };
   const nats = stack.use(await connectNats({ url: config.natsUrl, name: service, log, topology }));
   const catalog = new Catalog();

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { checkSchema } from '@rastro/event-store';
 import { checkNats, connectNats, ensureStreams } from '@rastro/messaging';
 import {
@@ -17,6 +18,7 @@ import { addRoutes } from './routes.ts';
 
 const service = 'operator-console';
 const schema = 'catalog';
+const folders = [{ name: 'service', path: join(import.meta.dirname, '../migrations') }];
 
 /** Serves the catalog over REST and tells everybody, through stream CATALOG, how it stands. */
 export async function startService(config: Config, log: Logger): Promise<RunningService> {
@@ -24,7 +26,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
 
   const sql = connectPostgres({ url: config.postgresUrl, schema, service });
   stack.defer(() => sql.end({ timeout: 5 }));
-  await checkSchema(sql, schema, ['entries']);
+  await checkSchema(sql, schema, ['entries'], folders);
   const nats = stack.use(
     await connectNats({
       url: config.natsUrl,

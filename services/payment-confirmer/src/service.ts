@@ -1,4 +1,5 @@
-import { checkSchema, startOutboxRelay } from '@rastro/event-store';
+import { join } from 'node:path';
+import { checkSchema, eventStoreMigrations, startOutboxRelay } from '@rastro/event-store';
 import { paymentsCreate, paymentsRevalidate, type RastroEvent } from '@rastro/events';
 import {
   Catalog,
@@ -39,6 +40,10 @@ import { addRoutes } from './routes.ts';
 
 const service = 'payment-confirmer';
 const schema = 'payments';
+const folders = [
+  eventStoreMigrations,
+  { name: 'service', path: join(import.meta.dirname, '../migrations') },
+];
 const maxConnections = 10;
 const pollMs = 1_000;
 
@@ -49,7 +54,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
 
   const sql = connectPostgres({ url: config.postgresUrl, schema, service, maxConnections });
   stack.defer(() => sql.end({ timeout: 5 }));
-  await checkSchema(sql, schema, ['events', 'outbox', 'charges', 'webhooks']);
+  await checkSchema(sql, schema, ['events', 'outbox', 'charges', 'webhooks'], folders);
   const nats = stack.use(
     await connectNats({
       url: config.natsUrl,

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { checkSchema } from '@rastro/event-store';
 import { trackingGet } from '@rastro/events';
 import {
@@ -34,6 +35,7 @@ import { addRoutes } from './routes.ts';
 
 const service = 'tracking-store';
 const schema = 'tracking';
+const folders = [{ name: 'service', path: join(import.meta.dirname, '../migrations') }];
 const tables = [
   'event_log',
   'sessions',
@@ -50,7 +52,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const sql = connectPostgres({ url: config.postgresUrl, schema, service });
   // Nothing is under way any more when this runs, and connections lost in an outage never end.
   stack.defer(() => sql.end({ timeout: 1 }));
-  await checkSchema(sql, schema, tables);
+  await checkSchema(sql, schema, tables, folders);
   const partitions = createPartitions(sql);
   await partitions.ensureAhead();
   stack.use(startPartitionUpkeep(partitions, log));

@@ -4,6 +4,7 @@
  * ones and a rebuild from the log agree to the byte.
  */
 import type { DataOf, RastroEvent } from '@rastro/events';
+import { type ClickFacts, mergeClickFacts } from './click-facts.ts';
 import { type ConversionFacts, mergeConversionFacts } from './conversion-facts.ts';
 import { mergePaymentFacts, type PaymentFacts } from './payment-facts.ts';
 import {
@@ -36,7 +37,7 @@ export interface SessionState {
   readonly workspaceId: string;
   readonly firstEventAt: string;
   readonly lastEventAt: string;
-  readonly click: Register<DataOf<'ClickTracked'>>;
+  readonly click: ClickFacts;
   readonly signals: Readonly<Record<'bridge' | 'delivery', BrowserSignals>>;
   /** The first Telegram user who came with the token. */
   readonly lead: Register<DataOf<'FunnelStarted'>>;
@@ -92,7 +93,7 @@ export const mergeSessions: Merge<SessionState> = mergeFields<SessionState>({
   workspaceId: same,
   firstEventAt: (a, b) => (b < a ? b : a),
   lastEventAt: (a, b) => (b > a ? b : a),
-  click: earliest,
+  click: mergeClickFacts,
   signals: mergeFields<SessionState['signals']>({ bridge: mergeSignals, delivery: mergeSignals }),
   lead: earliest,
   step: latest,

@@ -102,6 +102,36 @@ await t.test('a known value is never replaced by an empty one', async (t) => {
   t.equal(metaRow(fold([without, known])).fbc, 'fb.1.1763640000000.x', 'the bridge fills in');
 });
 
+await t.test('what one click left empty another one fills, whatever came first', async (t) => {
+  const utm = (source: string | null) => ({
+    source,
+    medium: null,
+    campaign: null,
+    content: null,
+    term: null,
+  });
+  const clicks = [
+    sampleEvent('ClickTracked', { fbc: null, referrer: 'a', utm: utm(null) }, { time: at(1) }),
+    sampleEvent('ClickTracked', { fbc: 'fb.1.2.x', src: null, utm: utm('two') }, { time: at(2) }),
+    sampleEvent('ClickTracked', { fbc: 'fb.1.3.x', src: 's', utm: utm('three') }, { time: at(3) }),
+  ];
+  const [a, b, c] = clicks as [RastroEvent, RastroEvent, RastroEvent];
+  const expected = { fbc: 'fb.1.2.x', referrer: 'a', src: 's', utm: { source: 'two' } };
+  const texts = new Set<string>();
+  for (const order of [
+    [a, b, c],
+    [c, b, a],
+    [a, c, b],
+    [b, c, a, b],
+    [c, a, b, c],
+  ]) {
+    const state = fold(order);
+    t.match(viewSession(state).click, expected);
+    texts.add(text(state));
+  }
+  t.equal(texts.size, 1);
+});
+
 await t.test('pageview_sent is true once Meta accepted the PageView, never before', async (t) => {
   const click = sampleEvent('ClickTracked');
   const scheduled = sampleEvent('ConversionScheduled', {
