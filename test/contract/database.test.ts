@@ -1,6 +1,6 @@
 /**
- * Goal: what `rastro migrate` and `rastro grant` say they would do is what they do, all of it and
- * no more, and doing it again changes nothing.
+ * Goal: what `rastro migrate`, `grant` and `retention` say they would do is what they do, all of it
+ * and no more, and doing it again changes nothing.
  * Method: the commands as processes against an empty Postgres; the printed SQL is run by hand and
  * must leave nothing for `migrate` to do.
  */
@@ -97,4 +97,16 @@ await t.test('grant gives one role its rights, and knows which there are', async
   t.match(await rastro('grant', 'rastro_tracking'), { code: 0 });
   t.match(await rastro('grant', 'rastro_tracking'), { code: 0 }, 'safe to run again');
   t.strictSame(await catalog(), before);
+});
+
+await t.test('retention is run now, or told', async (t) => {
+  const [dry, wrong] = await Promise.all([
+    rastro('retention', '--dry-run'),
+    rastro('retention', '--dry-run', '--nonsense'),
+  ]);
+  t.match(dry, { code: 0, stdout: 'Nothing is older than it is to be kept.\n' });
+  t.match(wrong, { code: 2 });
+  const { code, stdout } = await rastro('retention', '--json');
+  t.equal(code, 0);
+  t.strictSame(JSON.parse(stdout), { outcome: 'done', droppedMonths: [], truncatedEvents: 0 });
 });

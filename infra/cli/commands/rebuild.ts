@@ -20,8 +20,8 @@ export function addRebuildCommand(program: Command): void {
       if (chosen.length === 0)
         misuse(`There is no projection ${name}; there are: ${names.join(', ')}`);
       const reports: RebuildReport[] = [];
+      const adminUrl = connection().postgresUrl();
       for (const projection of chosen) {
-        const adminUrl = connection().postgresUrl();
         const onStep = (step: string): void => sayAside(`${projection.name}: ${step}`);
         reports.push(await rebuild({ adminUrl, schema: 'tracking', projection, onStep }));
       }

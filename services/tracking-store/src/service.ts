@@ -31,6 +31,7 @@ import { createWriteThrough } from './adapters/write-through.ts';
 import type { Config } from './config.ts';
 import { type BatchHandler, createBatchHandler, createTrackingGetHandler } from './handlers.ts';
 import { startRetention } from './retention/daily.ts';
+import { runRetention } from './retention/retention.ts';
 import { addRoutes } from './routes.ts';
 
 const service = 'tracking-store';
@@ -95,10 +96,11 @@ export async function startService(config: Config, log: Logger): Promise<Running
   });
   const findByClick = createClickReader(sql, cache, find);
   addRoutes(app, { apiKey: config.apiKey, find, findByClick });
-  const { postgresUrl, retention: rules } = config;
+  const retention = { url: config.postgresUrl, schema, rules: config.retention };
+  const onChange = (tokens: readonly string[]): void => cache.drop(tokens);
   stack.use(
     startRetention(
-      { url: postgresUrl, schema, rules, onChange: (tokens) => cache.drop(tokens) },
+      (signal) => runRetention({ ...retention, now: new Date(), onChange, signal }),
       log,
     ),
   );

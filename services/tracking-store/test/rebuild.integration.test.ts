@@ -229,10 +229,29 @@ await t.test('counts are built again too, each event once', async (t) => {
   t.match(await rebuild({ adminUrl, schema, projection }), { isIdentical: true });
 });
 
-await t.test('a view on a table is told before anything is done', async (t) => {
-  await admin.unsafe('create view buyers as select tracking_token from sessions');
-  await t.rejects(rebuildSessions(), { code: 'REBUILD_BLOCKED', message: /View buyers/ });
-  await admin.unsafe('drop view buyers');
+await t.test('what would stay with the old version is told before anything is done', async (t) => {
+  const refused: [string, RegExp, string][] = [
+    [
+      'create view buyers as select tracking_token from sessions',
+      /^View buyers belongs to sessions/,
+      'drop view buyers',
+    ],
+    [
+      'create trigger told after insert on sessions execute function suppress_redundant_updates_trigger()',
+      /^Trigger told belongs to sessions/,
+      'drop trigger told on sessions',
+    ],
+    [
+      'create table notes (token text references meta_tracking_sessions (tracking_token))',
+      /^Foreign key notes_token_fkey belongs to meta_tracking_sessions/,
+      'drop table notes',
+    ],
+  ];
+  for (const [create, message, drop] of refused) {
+    await admin.unsafe(create);
+    await t.rejects(rebuildSessions(), { code: 'REBUILD_BLOCKED', message });
+    await admin.unsafe(drop);
+  }
 });
 
 await t.test('the command says what was done, and which projections there are', async (t) => {

@@ -50,6 +50,8 @@ const config = readConfig({
   POSTGRES_URL: database.url,
   REDIS_URL: servers.redis.url,
   RASTRO_API_KEY: apiKey,
+  // The samples are of a certain day, which is long ago one day.
+  IP_RETENTION_DAYS: '0',
 });
 let service: RunningService = await startService(config, testLog());
 t.teardown(() => service[Symbol.asyncDispose]());

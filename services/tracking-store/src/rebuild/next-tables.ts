@@ -44,16 +44,25 @@ export async function createNext(sql: Queryable, tables: readonly string[]): Pro
   }
 }
 
+/** What names a table's number instead of its name, or is no part of `like`. */
 async function refuseDependents(sql: Queryable, tables: readonly string[]): Promise<void> {
-  const found = await sql<{ view: string; table: string }[]>`
-    select distinct rule.ev_class::regclass::text as view, dependency.refobjid::regclass::text as table
-    from pg_depend dependency join pg_rewrite rule on rule.oid = dependency.objid
-    where dependency.classid = 'pg_rewrite'::regclass and rule.ev_class <> dependency.refobjid
-      and dependency.refobjid = any(${tables as string[]}::regclass[])`;
-  const [first] = found;
+  const [first] = await sql<{ what: string; table: string }[]>`
+    with target as (select unnest(${tables as string[]}::regclass[]) as id)
+    select 'View ' || rule.ev_class::regclass as what, id::text as table
+    from target join pg_depend on refobjid = id and classid = 'pg_rewrite'::regclass
+      join pg_rewrite rule on rule.oid = objid and rule.ev_class <> id
+    union all
+    select 'Trigger ' || tgname, id::text
+    from target join pg_trigger on tgrelid = id and not tgisinternal
+    union all
+    select 'Foreign key ' || conname, id::text
+    from target join pg_constraint on contype = 'f' and id in (conrelid, confrelid)
+    union all
+    select 'Policy ' || polname, id::text from target join pg_policy on polrelid = id
+    limit 1`;
   if (!first) return;
   throw new RebuildBlockedError(
-    `View ${first.view} reads ${first.table} and would stay with the old version. ` +
+    `${first.what} belongs to ${first.table} and would stay with the old version. ` +
       'Drop it, rebuild, and create it again.',
   );
 }

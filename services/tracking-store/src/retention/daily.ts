@@ -1,6 +1,6 @@
 /** Retention as the service runs it: soon after its start, then daily. */
 import type { Logger } from '@rastro/runtime';
-import { type RetentionOptions, runRetention } from './retention.ts';
+import type { RetentionReport } from './retention.ts';
 
 const firstAfterMs = 60 * 1_000;
 const everyMs = 24 * 60 * 60 * 1_000;
@@ -9,7 +9,7 @@ const againAfterMs = 15 * 60 * 1_000;
 
 /** Until disposed of, which waits for the batch under way. A failure is tried again. */
 export function startRetention(
-  options: Omit<RetentionOptions, 'now' | 'signal'>,
+  runOnce: (signal: AbortSignal) => Promise<RetentionReport>,
   log: Logger,
 ): AsyncDisposable {
   const stopping = new AbortController();
@@ -25,8 +25,7 @@ export function startRetention(
   async function run(): Promise<void> {
     let afterMs = againAfterMs;
     try {
-      const { signal } = stopping;
-      const report = await runRetention({ ...options, now: new Date(), signal });
+      const report = await runOnce(stopping.signal);
       log.info(report, 'retention');
       if (report.outcome === 'done') afterMs = everyMs;
     } catch (error) {

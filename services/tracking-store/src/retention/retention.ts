@@ -43,7 +43,7 @@ export interface RetentionReport {
 /** What a run would do now. */
 export interface RetentionPlan {
   readonly months: readonly { readonly month: string; readonly events: number }[];
-  /** Null when no address passed the limit. */
+  /** Null when there is none to look at. */
   readonly addresses: {
     /** ISO 8601; events from here */
     readonly from: string;
@@ -134,11 +134,11 @@ export async function planRetention(
       months.push({ month: month.slice(0, 7), events: row?.events ?? 0 });
     }
     const period = await periodToTruncate(sql, { ...rules, now });
-    const addresses = period && {
-      from: period.from.toISOString(),
-      to: period.to.toISOString(),
-      events: await countAddresses(sql, period),
-    };
+    const events = period ? await countAddresses(sql, period) : 0;
+    const addresses =
+      period && events > 0
+        ? { from: period.from.toISOString(), to: period.to.toISOString(), events }
+        : null;
     return { months, addresses };
   } finally {
     await sql.end({ timeout: 1 });
