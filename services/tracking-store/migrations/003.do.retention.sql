@@ -51,6 +51,11 @@ begin
     return false;
   end if;
   execute format('drop table %I', partition);
+  -- A rebuild then knows which days the log can no longer tell of.
+  insert into retention_progress (job, done_until)
+  values ('months', (first_day + interval '1 month')::timestamp at time zone 'UTC')
+  on conflict (job) do update
+    set done_until = greatest(retention_progress.done_until, excluded.done_until);
   return true;
 end
 $$;

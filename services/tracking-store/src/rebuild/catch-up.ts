@@ -11,6 +11,8 @@ import { TableWriter } from './table-writer.ts';
 export interface Stretch {
   readonly after: number;
   readonly upTo: number;
+  /** Of counts: first day that is counted; null for all. */
+  readonly keptFrom: string | null;
 }
 
 /** Positions are given at once but commit in any order; this one has nothing open before it. */
@@ -80,9 +82,9 @@ async function refold(
 async function addCounts(
   sql: Sql,
   projection: CountProjection,
-  { after, upTo }: Stretch,
+  { after, upTo, keptFrom }: Stretch,
 ): Promise<number> {
-  const sums = new CountSums(projection);
+  const sums = new CountSums(projection, keptFrom);
   let count = 0;
   const events = sql<{ event: RastroEvent }[]>`
     select event from event_log

@@ -1,24 +1,46 @@
 /** Sums of a counting projection, kept in memory: there are as many as the table has rows. */
 import type { RastroEvent } from '@rastro/events';
-import type { Queryable } from '@rastro/runtime';
+import type { Queryable, Transaction } from '@rastro/runtime';
 import { storableJson } from '../adapters/storable.ts';
 import { nextOf } from './next-tables.ts';
 import type { CountProjection, Row } from './projections.ts';
 
 const rowsAtOnce = 1_000;
 
+/** First day that the log still tells of in full, `YYYY-MM-DD`; null when no month was dropped. */
+export async function firstKeptDay(sql: Queryable): Promise<string | null> {
+  const [row] = await sql<{ day: string }[]>`
+    select to_char(done_until at time zone 'UTC', 'YYYY-MM-DD') as day
+    from retention_progress where job = 'months'`;
+  return row?.day ?? null;
+}
+
+/** Rows of days that the log can no longer tell of. To be called when nobody can store. */
+export async function copyForgottenDays(
+  tx: Transaction,
+  { tables: [table], day }: CountProjection,
+  keptFrom: string,
+): Promise<void> {
+  await tx`
+    insert into ${tx(nextOf(table))}
+    select * from ${tx(table)} where ${tx(day)} < ${keptFrom}::text::date`;
+}
+
 export class CountSums {
   readonly #projection: CountProjection;
+  readonly #keptFrom: string;
   readonly #rows = new Map<string, Record<string, unknown>>();
 
-  constructor(projection: CountProjection) {
+  /** @param keptFrom days before it are left out. */
+  constructor(projection: CountProjection, keptFrom: string | null) {
     this.#projection = projection;
+    this.#keptFrom = keptFrom ?? '';
   }
 
   add(event: RastroEvent): void {
-    const { sums, rowOf } = this.#projection;
+    const { sums, rowOf, day } = this.#projection;
     const row = rowOf(event);
-    if (!row) return;
+    if (!row || String(row[day]) < this.#keptFrom) return;
     const key = JSON.stringify(Object.entries(row).filter(([column]) => !sums.includes(column)));
     const before = this.#rows.get(key);
     if (!before) this.#rows.set(key, { ...row });

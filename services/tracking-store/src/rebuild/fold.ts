@@ -18,6 +18,8 @@ export interface Slice {
   readonly range: TokenRange;
   /** Last position to be read. */
   readonly upTo: number;
+  /** Of counts: first day that is counted; null for all. */
+  readonly keptFrom: string | null;
 }
 
 /** A sort of this size stays in memory; a larger one goes through Postgres' temporary files. */
@@ -34,7 +36,7 @@ interface LoggedEvent {
 /** @returns the number of events read. */
 export async function foldSlice(
   sql: Sql,
-  { range, upTo }: Slice,
+  { range, upTo, keptFrom }: Slice,
   projection: Projection,
 ): Promise<number> {
   return sql.begin(async (tx) => {
@@ -47,7 +49,7 @@ export async function foldSlice(
     const batches = events.cursor(eventsAtOnce);
     return projection.kind === 'journeys'
       ? foldJourneys(sql, projection, batches)
-      : foldCounts(sql, new CountSums(projection), batches);
+      : foldCounts(sql, new CountSums(projection, keptFrom), batches);
   });
 }
 

@@ -3,6 +3,7 @@
  * rows. Columns and keys are the tables' own; a row names its columns as they are in SQL.
  */
 import type { RastroEvent } from '@rastro/events';
+import { clickCountsOf } from '../core/click-counts.ts';
 import { metaRow, ownerOf, sessionRow } from '../core/rows.ts';
 import { addNews, type News } from '../core/session-fold.ts';
 
@@ -35,6 +36,11 @@ export interface CountProjection {
   readonly sums: readonly string[];
   /** What one event adds, or null for nothing. */
   readonly rowOf: (event: RastroEvent) => Row | null;
+  /**
+   * The column with the UTC day of what was counted. Days of months that the log has dropped are
+   * not counted again: their rows stay as they are.
+   */
+  readonly day: string;
 }
 
 const sessions: JourneyProjection = {
@@ -57,4 +63,16 @@ const sessions: JourneyProjection = {
   },
 };
 
-export const projections: readonly Projection[] = [sessions];
+const clickCounts: CountProjection = {
+  kind: 'counts',
+  name: 'click_counts',
+  tables: ['click_counts'],
+  sums: ['clicks'],
+  day: 'day',
+  rowOf(event) {
+    const [count] = clickCountsOf([event]);
+    return count ? { ...count } : null;
+  },
+};
+
+export const projections: readonly Projection[] = [sessions, clickCounts];

@@ -5,6 +5,7 @@
 import { connectPostgres, type Sql, type Transaction } from '@rastro/runtime';
 import { tryLock, lock } from '../adapters/locks.ts';
 import { catchUp, cutLog, lastPosition } from './catch-up.ts';
+import { copyForgottenDays, firstKeptDay } from './count-sums.ts';
 import { compare, type Comparison } from './comparison.ts';
 import { foldSlice, type TokenRange } from './fold.ts';
 import {
@@ -79,6 +80,8 @@ export async function rebuild(options: RebuildOptions): Promise<RebuildReport> {
 /** A new version under way: it holds all events up to a position. */
 interface Build {
   readonly projection: Projection;
+  /** First day that the log still tells of in full; null for all. */
+  readonly keptFrom: string | null;
   upTo: number;
 }
 
@@ -89,10 +92,11 @@ async function rebuildGuarded(sql: Sql, options: RebuildOptions): Promise<Rebuil
   await dropLeftovers(sql, tables);
   await createNext(sql, tables);
   if (projection.kind === 'counts') await indexNext(sql, tables);
-  const build = { projection, upTo: await cutLog(sql) };
+  const keptFrom = await firstKeptDay(sql);
+  const build = { projection, keptFrom, upTo: await cutLog(sql) };
   onStep(`reading the log up to position ${build.upTo}`);
   const counts = await Promise.all(
-    ranges.map((range) => foldSlice(sql, { range, upTo: build.upTo }, projection)),
+    ranges.map((range) => foldSlice(sql, { range, upTo: build.upTo, keptFrom }, projection)),
   );
   const events = counts.reduce((a, b) => a + b, 0);
   onStep(`${events} events read; making indexes`);
@@ -134,7 +138,8 @@ async function catchUpWhileOpen(sql: Sql, build: Build): Promise<void> {
 }
 
 async function catchUpTo(sql: Sql, build: Build, upTo: number): Promise<number> {
-  const changed = await catchUp(sql, build.projection, { after: build.upTo, upTo });
+  const { projection, keptFrom, upTo: after } = build;
+  const changed = await catchUp(sql, projection, { after, upTo, keptFrom });
   build.upTo = upTo;
   return changed;
 }
@@ -173,6 +178,7 @@ async function switchOnce(sql: Sql, build: Build): Promise<Switched> {
       await lock(tx, 'storing', 'alone');
       pausedAt = performance.now();
       await catchUpTo(sql, build, await lastPosition(tx));
+      await keepForgottenDays(tx, build);
       view = await openView(sql);
       await switchNames(tx, build.projection.tables);
     });
@@ -182,6 +188,12 @@ async function switchOnce(sql: Sql, build: Build): Promise<Switched> {
   }
   if (!view) throw new Error('switched without a view of the old version');
   return { view, pausedMs: Math.ceil(performance.now() - pausedAt) };
+}
+
+async function keepForgottenDays(tx: Transaction, build: Build): Promise<void> {
+  const { projection, keptFrom } = build;
+  if (projection.kind === 'counts' && keptFrom !== null)
+    await copyForgottenDays(tx, projection, keptFrom);
 }
 
 interface View {
