@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { v7 } from 'uuid';
 import { drawRandomBytes } from './entropy.ts';
 
@@ -25,5 +25,5 @@ export function newToken(bytes = 24): string {
 
 /** Lower-case hex SHA-256 of UTF-8 text. */
 export function sha256Hex(value: string): string {
-  return createHash('sha256').update(value).digest('hex');
+  return hash('sha256', value);
 }

@@ -22,7 +22,7 @@ export function addBeaconRoute(scope: HttpServer, { receive, waitOf }: BeaconPar
     (_request, body, done) => done(null, body),
   );
   scope.addHook('onRequest', async (request, reply) => {
-    const waitSeconds = waitOf(request);
+    const waitSeconds = waitOf(request, request.ip);
     if (waitSeconds === 0) return;
     reply.header('retry-after', String(waitSeconds));
     throw new Problem(429, 'Too many requests', 'Too many beacons from this address in an hour.');

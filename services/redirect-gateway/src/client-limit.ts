@@ -2,8 +2,11 @@
 import type { Logger } from '@rastro/runtime';
 import type { FastifyRequest } from 'fastify';
 
-/** Seconds that the client has to wait; 0 lets it in. */
-export type WaitOf = (request: FastifyRequest) => number;
+/**
+ * Seconds that the client has to wait; 0 lets it in.
+ * @param ip the request's own, which takes a while to find: ask for it once.
+ */
+export type WaitOf = (request: FastifyRequest, ip: string) => number;
 
 export const unlimited: WaitOf = () => 0;
 
@@ -15,8 +18,7 @@ export function clientLimit(
   take: (address: string) => number,
   warnIfDisbelieved: (request: FastifyRequest, ip: string) => void,
 ): WaitOf {
-  return (request) => {
-    const { ip } = request;
+  return (request, ip) => {
     warnIfDisbelieved(request, ip);
     return take(ip);
   };

@@ -74,14 +74,15 @@ function createAnswers(parts: RouteParts) {
     return pages.redirect(reply, fallbackUrl);
   }
   async function adLink(request: AdRequest, reply: FastifyReply) {
-    const waitSeconds = waitOf(request);
+    const { ip } = request;
+    const waitSeconds = waitOf(request, ip);
     if (waitSeconds > 0) {
       reply.header('retry-after', String(waitSeconds));
       return notice(request, reply, 'limited');
     }
     const pool = pools.find(request.params.slug);
     if (!pool) return notice(request, reply, pools.isComplete ? 'notFound' : 'unavailable');
-    const visit = visitOf(request);
+    const visit = visitOf(request, ip);
     const refusal = refusalReason(pool.item.gate, visit.query, isSameSecret);
     if (refusal) {
       await desk.refuse(pool, refusal);

@@ -5,8 +5,9 @@ import type { FastifyRequest } from 'fastify';
 import type { Visit } from './core/click.ts';
 import type { Query } from './core/link-parameters.ts';
 
-export function visitOf(request: FastifyRequest): Visit {
-  const { method, url, headers, ip, cookies } = request;
+/** @param ip the request's own, which takes a while to find: ask for it once. */
+export function visitOf(request: FastifyRequest, ip: string): Visit {
+  const { method, url, headers, cookies } = request;
   return {
     traits: headerTraits(method, headers),
     url,

@@ -32,7 +32,7 @@ function gateway(rateLimitPerHour: number) {
   const config = { redisUrl: servers.redis.url, rateLimitPerHour };
   const shared = stack.use(connectSharedMemory(config, 'redirect-gateway', log));
   const from = (ip: string): number =>
-    shared.clickWaitOf({ ip, headers: {}, socket: {} } as FastifyRequest);
+    shared.clickWaitOf({ headers: {}, socket: {} } as FastifyRequest, ip);
   const warnings = () => lines.filter(({ level }) => level >= 40);
   return { shared, from, lines, warnings };
 }

@@ -14,8 +14,8 @@ export interface DrainOptions {
 
 const chunkBytes = 1024 ** 2;
 /** While less than this waits, clicks gather for a moment: one batch costs little more than one. */
-const gatherBelowBytes = 512 * 1024;
-const gatherMs = 25;
+const gatherBelowBytes = 1024 ** 2;
+const gatherMs = 50;
 const idleMs = 500;
 /** A drained segment is given up after this time, so that a crash repeats little. */
 const sealAfterMs = 2_000;
