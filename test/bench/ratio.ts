@@ -7,7 +7,7 @@ import type { GatewayAlone } from './gateway-alone.ts';
 import { closedLoop } from './closed-loop.ts';
 import type { Figures } from './figures.ts';
 
-const warmUpSeconds = 2;
+const warmUpSeconds = 4;
 const seconds = 8;
 
 /** First the one, then the other, in turn: the ratio of a run is of the same minute. */

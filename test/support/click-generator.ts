@@ -37,7 +37,7 @@ export interface Click {
   readonly reloads: number;
 }
 
-const tickMs = 4;
+const tickMs = 1;
 const answerWithinMs = 15_000;
 const reloadAfterMs = 200;
 
