@@ -32,6 +32,8 @@ const sections = new Map<string, () => Promise<void>>([
     async () => {
       say('1,000 visitors a second, come what may');
       await using gateway = await startGatewayAlone();
+      // Once, as an ad has run for a while: what is measured is not the compiler.
+      await measureOpenLoop(gateway);
       say(`  median: ${written(await medianOf(runs, () => measureOpenLoop(gateway)))}`);
     },
   ],

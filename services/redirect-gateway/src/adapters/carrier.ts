@@ -8,6 +8,12 @@ export interface Carrier extends AsyncDisposable {
   readonly carry: (range: SpoolRange) => Promise<Carried>;
 }
 
+/**
+ * A chunk and its events are a few MB, and gone with the next one. Left to itself the thread's heap
+ * grows to many times that before anything of it is given back.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 128 };
+
 /** A thread that dies is started again with the next range. */
 export function startCarrier(options: CarrierOptions): Carrier {
   let worker: Worker | undefined;
@@ -16,6 +22,7 @@ export function startCarrier(options: CarrierOptions): Carrier {
   function start(): Worker {
     const started = new Worker(new URL('./carrier-thread.ts', import.meta.url), {
       workerData: options,
+      resourceLimits,
     });
     /** What a thread says after it was given up concerns nobody. */
     function lose(error: Error): void {
