@@ -14,15 +14,18 @@ export type RequestResult<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: RequestProblem };
 
-/** Answers requests, shared with other processes of the same service. */
-export function serveRequests<D extends RequestDefinition>(
+/**
+ * Answers requests, shared with other processes of the same service. Resolves once the server knows
+ * of it: who asks after that is not told that nobody is there.
+ */
+export async function serveRequests<D extends RequestDefinition>(
   nats: Nats,
   options: {
     definition: D;
     service: string;
     handle: (request: RequestOf<D>) => Promise<RequestResult<ReplyOf<D>>>;
   },
-): AsyncDisposable {
+): Promise<AsyncDisposable> {
   const { definition, service, handle } = options;
   const decode = decoder(definition.request);
   async function answer(text: string): Promise<RequestResult<ReplyOf<D>>> {
@@ -53,6 +56,7 @@ export function serveRequests<D extends RequestDefinition>(
       underWay.add(done);
     },
   });
+  await nats.connection.flush();
   return {
     [Symbol.asyncDispose]: async () => {
       subscription.unsubscribe();

@@ -54,12 +54,13 @@ await t.test(
   'requests are checked, answered, refused in words, and time out as a result',
   async (t) => {
     const nats = await connected(t);
+    const other = await connected(t);
     const request = { workspaceId: 'demo', paymentId: newId() };
     t.match(await ask(nats.connection, paymentsRevalidate, request, 500), {
       ok: false,
       error: { code: 'unavailable' },
     });
-    await using _server = serveRequests(nats, {
+    await using _server = await serveRequests(nats, {
       definition: paymentsRevalidate,
       service: 'test',
       handle: async ({ paymentId }) => {
@@ -67,8 +68,8 @@ await t.test(
         return { ok: false, error: { code: 'not_found', message: 'no such payment' } };
       },
     });
-    await nats.connection.flush();
-    t.match(await ask(nats.connection, paymentsRevalidate, { ...request, paymentId: 'x' }), {
+    // By another connection, and right away: whoever serves is known by now.
+    t.match(await ask(other.connection, paymentsRevalidate, { ...request, paymentId: 'x' }), {
       error: { code: 'invalid_request', message: /paymentId/ },
     });
     const failed = await ask(nats.connection, paymentsRevalidate, request);

@@ -19,11 +19,11 @@ export interface Gateway {
 }
 
 /** The same checkout always gets the same charge, as payment-confirmer promises it. */
-export function answerPayments(nats: Nats, world: Gateway): AsyncDisposable {
+export async function answerPayments(nats: Nats, world: Gateway): Promise<AsyncDisposable> {
   const charges = new Map<string, ReplyOf<typeof paymentsCreate>>();
   const stack = new AsyncDisposableStack();
   stack.use(
-    serveRequests(nats, {
+    await serveRequests(nats, {
       definition: paymentsCreate,
       service: 'payment-confirmer',
       async handle(request) {
@@ -45,7 +45,7 @@ export function answerPayments(nats: Nats, world: Gateway): AsyncDisposable {
     }),
   );
   stack.use(
-    serveRequests(nats, {
+    await serveRequests(nats, {
       definition: paymentsRevalidate,
       service: 'payment-confirmer',
       async handle({ paymentId }) {

@@ -142,7 +142,7 @@ export async function startWorld(): Promise<World> {
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-  stack.use(answerPayments(nats, world));
+  stack.use(await answerPayments(nats, world));
   const owned = stack.move();
   return world;
 }

@@ -171,7 +171,7 @@ await t.test('a page of another workspace never sees this one’s click', async 
 await t.test('money that goes back closes the page; a dispute asks the gateway', async (t) => {
   const paymentId = newId();
   let status: ReplyOf<typeof paymentsRevalidate>['status'] = 'disputed';
-  await using _confirmer = serveRequests(nats, {
+  await using _confirmer = await serveRequests(nats, {
     definition: paymentsRevalidate,
     service: 'payment-confirmer',
     handle: async ({ paymentId: asked }) => {

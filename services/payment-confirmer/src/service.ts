@@ -82,9 +82,11 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const webhooks = stack.use(startWebhookWorker({ ...edges, observe, openCharge, onError }));
   stack.use(startReconciler({ ...edges, observe, onError }));
   const handle = createPayment({ ...edges, catalog, openCharge, publicOrigin, pixExpirySeconds });
-  stack.use(serveRequests(nats, { definition: paymentsCreate, service, handle }));
+  stack.use(await serveRequests(nats, { definition: paymentsCreate, service, handle }));
   const revalidate = revalidatePayment({ ...edges, observe });
-  stack.use(serveRequests(nats, { definition: paymentsRevalidate, service, handle: revalidate }));
+  stack.use(
+    await serveRequests(nats, { definition: paymentsRevalidate, service, handle: revalidate }),
+  );
 
   const app = createHttpServer({ log, trustedProxies: config.trustedProxies });
   stack.defer(() => app.close());

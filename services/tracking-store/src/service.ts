@@ -79,7 +79,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   }
   const find = createTrackingReader(sql, cache);
   stack.use(
-    serveRequests(nats, {
+    await serveRequests(nats, {
       definition: trackingGet,
       service,
       handle: createTrackingGetHandler(find),
