@@ -18,9 +18,10 @@ const readyWithinMs = 20_000;
 /** @param maxFileBlocks no file may become larger than so many blocks of 512 bytes. */
 export async function startGatewayProcess(
   environment: Readonly<Record<string, string>>,
-  { maxFileBlocks = 'unlimited' }: { maxFileBlocks?: number | 'unlimited' } = {},
+  { maxFileBlocks }: { maxFileBlocks?: number } = {},
 ): Promise<GatewayProcess> {
-  const command = `ulimit -f ${maxFileBlocks} && exec "$0" "$@"`;
+  const limit = maxFileBlocks === undefined ? '' : `ulimit -f ${maxFileBlocks} && `;
+  const command = `${limit}exec "$0" "$@"`;
   const child = spawn('sh', ['-c', command, process.execPath, mainFile], {
     env: { PATH: process.env['PATH'] ?? '', PORT: '0', REDIS_URL: nowhere, ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
