@@ -1,12 +1,23 @@
-import type { FastifyRequest } from 'fastify';
 import { Problem } from './problem.ts';
 import { isSameSecret } from './secrets.ts';
 
-/** An `onRequest` hook that lets through who sends `Authorization: Bearer <RASTRO_API_KEY>`. */
-export function requireApiKey(apiKey: string): (request: FastifyRequest) => Promise<void> {
-  return async (request) => {
-    const [scheme = '', key = ''] = (request.headers.authorization ?? '').split(' ');
-    if (scheme.toLowerCase() === 'bearer' && isSameSecret(key, apiKey)) return;
+interface Asking {
+  readonly headers: { readonly authorization?: string | undefined };
+}
+
+interface Answering {
+  header(name: string, value: string): unknown;
+}
+
+/**
+ * An `onRequest` hook that lets through who sends `Authorization: Bearer <RASTRO_API_KEY>`. It runs
+ * before validation, so a stranger learns nothing, not even what is asked for here.
+ */
+export function requireApiKey(apiKey: string): (asking: Asking, reply: Answering) => Promise<void> {
+  return async ({ headers }, reply) => {
+    const [, given] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
+    if (given !== undefined && isSameSecret(given, apiKey)) return;
+    reply.header('www-authenticate', 'Bearer');
     throw new Problem(401, 'Unauthorized', 'Send RASTRO_API_KEY as "Authorization: Bearer <key>".');
   };
 }
