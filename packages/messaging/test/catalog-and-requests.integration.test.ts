@@ -5,27 +5,15 @@
 import assert from 'node:assert/strict';
 import { paymentsRevalidate } from '@rastro/events';
 import { newId } from '@rastro/runtime';
-import { eventually, putCatalog, sampleCatalog, startTestServers, testLog } from '@rastro/testing';
-import t, { type Test } from 'tap';
-import {
-  ask,
-  Catalog,
-  connectNats,
-  ensureStreams,
-  followCatalog,
-  type Nats,
-  serveRequests,
-} from '../src/index.ts';
+import { eventually, putCatalog, sampleCatalog, startTestServers } from '@rastro/testing';
+import t from 'tap';
+import { ask, Catalog, followCatalog, serveRequests } from '../src/index.ts';
+import { connectedTo } from './connected.ts';
 
 const servers = await startTestServers({ nats: true });
 t.teardown(() => servers[Symbol.asyncDispose]());
 
-async function connected(t: Test): Promise<Nats> {
-  const nats = await connectNats({ url: servers.nats.url, name: 'test', log: testLog() });
-  t.teardown(() => nats[Symbol.asyncDispose]());
-  await ensureStreams(nats);
-  return nats;
-}
+const connected = connectedTo(servers);
 
 await t.test(
   'the catalog is complete once followed, follows changes and forgets what was removed',

@@ -6,10 +6,9 @@ import assert from 'node:assert/strict';
 import { headers } from '@nats-io/transport-node';
 import { type RastroEvent } from '@rastro/events';
 import { newId } from '@rastro/runtime';
-import { eventually, sampleEvent, startTestServers, testLog } from '@rastro/testing';
+import { eventually, sampleEvent, startTestServers } from '@rastro/testing';
 import t, { type Test } from 'tap';
 import {
-  connectNats,
   ensureStreams,
   listDeadLetters,
   type Nats,
@@ -20,16 +19,12 @@ import {
   subscribeBatch,
   TopologyError,
 } from '../src/index.ts';
+import { connectedTo } from './connected.ts';
 
 const servers = await startTestServers({ nats: true });
 t.teardown(() => servers[Symbol.asyncDispose]());
 
-async function connected(t: Test): Promise<Nats> {
-  const nats = await connectNats({ url: servers.nats.url, name: 'test', log: testLog() });
-  t.teardown(() => nats[Symbol.asyncDispose]());
-  await ensureStreams(nats);
-  return nats;
-}
+const connected = connectedTo(servers);
 
 /** A consumer under a name of its own that keeps what it handled. */
 async function collect(

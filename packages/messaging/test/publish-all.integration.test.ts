@@ -4,19 +4,15 @@
  * Method: a real NATS server that is killed between batches; its stream counted and read back.
  */
 import { eventSubject, type RastroEvent } from '@rastro/events';
-import { eventually, sampleEvent, startTestServers, testLog } from '@rastro/testing';
-import t, { type Test } from 'tap';
-import { connectNats, ensureStreams, type Nats, publishAll } from '../src/index.ts';
+import { eventually, sampleEvent, startTestServers } from '@rastro/testing';
+import t from 'tap';
+import { ensureStreams, publishAll } from '../src/index.ts';
+import { connectedTo } from './connected.ts';
 
 const servers = await startTestServers({ nats: true });
 t.teardown(() => servers[Symbol.asyncDispose]());
 
-async function connected(t: Test): Promise<Nats> {
-  const nats = await connectNats({ url: servers.nats.url, name: 'test', log: testLog() });
-  t.teardown(() => nats[Symbol.asyncDispose]());
-  await ensureStreams(nats);
-  return nats;
-}
+const connected = connectedTo(servers);
 
 const publicationOf = (event: RastroEvent) => ({
   subject: eventSubject(event),

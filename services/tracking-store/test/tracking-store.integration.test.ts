@@ -30,6 +30,7 @@ import {
 } from '@rastro/testing';
 import { readConfig } from '../src/config.ts';
 import { startService } from '../src/service.ts';
+import { newToken } from './journeys.ts';
 
 const folders = [{ name: 'tracking_store', path: join(import.meta.dirname, '../migrations') }];
 const apiKey = 'a-test-key-of-the-rest-api';
@@ -56,7 +57,6 @@ const config = readConfig({
 let service: RunningService = await startService(config, testLog());
 t.teardown(() => service[Symbol.asyncDispose]());
 
-const newToken = (): string => crypto.randomUUID().replaceAll('-', '');
 const now = (): string => new Date().toISOString();
 
 async function get(path: string, authorization = `Bearer ${apiKey}`): Promise<Response> {
