@@ -12,6 +12,8 @@ export const BotHealthChanged = defineEvent({
     botId: CatalogId,
     health: OneOf('healthy', 'unhealthy'),
     reason: Nullable(Text(512)),
+    /** Of a bot that has just recovered: how many of 100 visitors it may get; absent means all. */
+    sharePercent: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
     changedAt: Timestamp,
   }),
 });

@@ -28,6 +28,8 @@ const GatewayKind = OneOf('standard-webhooks', 'mercadopago', 'pushinpay', 'woov
 
 const strict = { additionalProperties: false };
 
+const ButtonLabel = Type.String({ minLength: 1, maxLength: 64 });
+
 const accountFields = (secret: TString) =>
   Type.Object(
     {
@@ -54,14 +56,43 @@ const Product = Type.Object(
   strict,
 );
 
+/** Offered between the press of a buy button and the PIX: one tap more in the same charge. */
+const OrderBump = Type.Object(
+  {
+    /** The product that is charged instead: a bundle of both, with its own price and access. */
+    product: CatalogId,
+    text: Type.String({ minLength: 1, maxLength: 4096 }),
+    accept: ButtonLabel,
+    decline: ButtonLabel,
+  },
+  strict,
+);
+
 /** One button does one thing: buy a product, go to a step, or open a link. */
 const FunnelButton = Type.Object(
   {
-    label: Type.String({ minLength: 1, maxLength: 64 }),
+    label: ButtonLabel,
     buy: Type.Optional(CatalogId),
     goto: Type.Optional(CatalogId),
     url: Type.Optional(HttpUrl),
+    /** Beside `buy` only. */
+    bump: Type.Optional(OrderBump),
   },
+  strict,
+);
+
+/** A file that Telegram fetches from its address; the step's text is its caption. */
+const StepMedia = Type.Object(
+  { type: OneOf('photo', 'video', 'animation', 'audio', 'voice', 'document'), url: HttpUrl },
+  strict,
+);
+
+/** How a customer stands with a product, or with any of them. */
+const PaymentCondition = OneOf('paid', 'pending', 'expired', 'not_bought');
+
+/** Leads elsewhere before the step is shown; the first branch that holds is taken. */
+const StepBranch = Type.Object(
+  { when: PaymentCondition, product: Nullable(CatalogId), goto: CatalogId },
   strict,
 );
 
@@ -71,12 +102,75 @@ const FunnelStep = Type.Object(
     /** Plain text; shown as it is, whatever it contains. */
     text: Type.String({ minLength: 1, maxLength: 4096 }),
     buttons: Type.Array(FunnelButton, { maxItems: 16 }),
+    media: Type.Optional(StepMedia),
+    /** How long the step waits, once it is reached, before it is shown. */
+    delaySeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 30 * 86_400 })),
+    /** The step that follows by itself, after that one's own delay. */
+    next: Type.Optional(CatalogId),
+    branches: Type.Optional(Type.Array(StepBranch, { maxItems: 16 })),
+  },
+  strict,
+);
+
+/**
+ * Brings back who stopped: after `stalled` (nothing pressed), `pix_unpaid` (shown and not paid),
+ * `pix_expired`, or `paid` (an offer to who has bought) the customer is led to a step.
+ */
+const FollowUp = Type.Object(
+  {
+    id: CatalogId,
+    on: OneOf('stalled', 'pix_unpaid', 'pix_expired', 'paid'),
+    /** Only at this step (`stalled`) or for this product (the others); null for any. */
+    step: Nullable(CatalogId),
+    product: Nullable(CatalogId),
+    afterMinutes: Type.Number({ minimum: 0, maximum: 30 * 1440 }),
+    goto: CatalogId,
+  },
+  strict,
+);
+
+const ClockTime = Type.String({ pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$' });
+
+/** What the bot would begin by itself in these hours waits for their end. */
+const QuietHours = Type.Object(
+  {
+    from: ClockTime,
+    to: ClockTime,
+    /** Minutes east of UTC; Brazil's time, -180, has had no summer time since 2019. */
+    utcOffsetMinutes: Type.Integer({ minimum: -720, maximum: 840 }),
+  },
+  strict,
+);
+
+/** The seller's own words; absent: ours; empty: nothing is said. */
+const FunnelMessages = Type.Object(
+  {
+    paid: Type.Optional(Text(1024)),
+    refunded: Type.Optional(Text(1024)),
+    disputed: Type.Optional(Text(1024)),
+  },
+  strict,
+);
+
+/** Who answers for the customers' data, as `/privacidade` names him. */
+const FunnelPrivacy = Type.Object(
+  {
+    controller: Type.String({ minLength: 1, maxLength: 256 }),
+    contact: Type.String({ minLength: 1, maxLength: 256 }),
+    policyUrl: Nullable(HttpUrl),
   },
   strict,
 );
 
 const Funnel = Type.Object(
-  { id: CatalogId, steps: Type.Array(FunnelStep, { minItems: 1, maxItems: 64 }) },
+  {
+    id: CatalogId,
+    steps: Type.Array(FunnelStep, { minItems: 1, maxItems: 64 }),
+    followUps: Type.Optional(Type.Array(FollowUp, { maxItems: 32 })),
+    quietHours: Type.Optional(QuietHours),
+    messages: Type.Optional(FunnelMessages),
+    privacy: Type.Optional(FunnelPrivacy),
+  },
   strict,
 );
 
@@ -88,6 +182,12 @@ const botFields = (secret: TString) =>
       token: secret,
       funnel: CatalogId,
       account: CatalogId,
+      /** Accounts to turn to, in this order, while `account` opens no charge. */
+      fallbackAccounts: Type.Optional(Type.Array(CatalogId, { maxItems: 8 })),
+      /** A Telegram chat that the bot tells of refunds and disputes; groups are negative. */
+      operatorChatId: Type.Optional(
+        Type.Integer({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }),
+      ),
       /** `external`: somebody else's program runs it over NATS; we record and check. */
       runtime: OneOf('managed', 'external'),
       enabled: Type.Boolean(),

@@ -35,6 +35,8 @@ export {
   eventTypes,
 } from './registry.ts';
 export {
+  funnelStart,
+  funnelStep,
   paymentsCreate,
   paymentsRevalidate,
   type ReplyOf,

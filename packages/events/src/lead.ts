@@ -53,6 +53,8 @@ export const FunnelStepReached = defineEvent({
     trackingToken: Nullable(TrackingToken),
     funnelId: CatalogId,
     stepId: CatalogId,
+    /** The follow-up that led there; absent where the customer did, or the step before. */
+    followUpId: Type.Optional(CatalogId),
     reachedAt: Timestamp,
   }),
 });
@@ -119,5 +121,19 @@ export const ContactBlocked = defineEvent({
     trackingToken: Nullable(TrackingToken),
     isBlocked: Type.Boolean(),
     changedAt: Timestamp,
+  }),
+});
+
+export const ErasureRequested = defineEvent({
+  type: 'ErasureRequested',
+  version: 1,
+  aggregate: 'lead',
+  producers: ['bot-funnel'],
+  summary: 'A customer asked for the erasure of his data; bot-funnel has erased its own.',
+  data: Type.Object({
+    ...lead,
+    /** Every click that the customer was bound to. */
+    trackingTokens: Type.Array(TrackingToken, { maxItems: 1000 }),
+    requestedAt: Timestamp,
   }),
 });

@@ -12,6 +12,7 @@ import { DeliveryIssued, DeliveryViewed } from './delivery.ts';
 import {
   CheckoutStarted,
   ContactBlocked,
+  ErasureRequested,
   FunnelStarted,
   FunnelStepReached,
   MessageFailed,
@@ -39,6 +40,7 @@ export const eventDefinitions = {
   MessageSent,
   MessageFailed,
   ContactBlocked,
+  ErasureRequested,
   PaymentCreated,
   PaymentPaid,
   PaymentExpired,

@@ -80,6 +80,37 @@ export const paymentsRevalidate = defineRequest({
   reply: PaymentView,
 });
 
+const Lead = { workspaceId: WorkspaceId, botId: CatalogId, telegramUserId: TelegramUserId };
+
+export const funnelStart = defineRequest({
+  subject: 'funnel.start',
+  summary:
+    'An external runtime says that a Telegram user pressed START: recorded, and bound to the click.',
+  request: Type.Object({
+    ...Lead,
+    /** What came with `/start`; unknown, malformed or another workspace’s: an organic visit. */
+    trackingToken: Type.Optional(Nullable(Text(64))),
+    languageCode: Type.Optional(Nullable(Text(35))),
+    isPremium: Type.Optional(Type.Boolean()),
+  }),
+  reply: Type.Object({
+    leadId: Uuid,
+    origin: OneOf('click', 'organic'),
+    /** The click that the user is bound to from now on; a START without one keeps the last. */
+    trackingToken: Nullable(TrackingToken),
+    poolId: Nullable(CatalogId),
+    funnelId: CatalogId,
+    funnelVersion: Type.Integer({ minimum: 1 }),
+  }),
+});
+
+export const funnelStep = defineRequest({
+  subject: 'funnel.step',
+  summary: 'An external runtime says that a customer came to a step of the bot’s funnel.',
+  request: Type.Object({ ...Lead, stepId: CatalogId }),
+  reply: Type.Object({ leadId: Uuid, stepId: CatalogId, reachedAt: Timestamp }),
+});
+
 export const trackingGet = defineRequest({
   subject: 'tracking.get',
   summary: 'All that is known of one tracking token, with its journey in order.',
@@ -99,7 +130,13 @@ export const trackingGet = defineRequest({
   }),
 });
 
-export const requestDefinitions = { paymentsCreate, paymentsRevalidate, trackingGet } as const;
+export const requestDefinitions = {
+  funnelStart,
+  funnelStep,
+  paymentsCreate,
+  paymentsRevalidate,
+  trackingGet,
+} as const;
 
 export type RequestOf<D extends RequestDefinition> = Static<D['request']>;
 export type ReplyOf<D extends RequestDefinition> = Static<D['reply']>;

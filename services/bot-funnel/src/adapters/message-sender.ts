@@ -5,7 +5,7 @@ import type { Api } from 'grammy';
 import { decide } from '../core/lead.ts';
 import { sendGiveUpMs, sendRetryMs } from '../core/retry.ts';
 import { findLead, saveDecision } from './lead-store.ts';
-import { renderMessage } from './message-rendering.ts';
+import { renderMessage } from '../core/rendering.ts';
 import {
   claimMessages,
   markFailed,

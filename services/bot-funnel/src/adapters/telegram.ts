@@ -1,7 +1,7 @@
 /** Telegram's Bot API through grammY; what it answers becomes data, without the bot's token. */
 import { Api, GrammyError, HttpError, InputFile } from 'grammy';
 import { toBuffer } from 'qrcode';
-import type { MessagePart } from './message-rendering.ts';
+import type { MessagePart, PartMedia } from '../core/rendering.ts';
 
 export const allowedUpdates = ['message', 'callback_query', 'my_chat_member'] as const;
 
@@ -85,15 +85,43 @@ export async function sendPart(
 }
 
 async function callOf(api: Api, chatId: number, part: MessagePart): Promise<number> {
-  const { html, keyboard, qrText, hasPreview } = part;
+  const { html, keyboard, media, hasPreview } = part;
   const rows = keyboard.filter((row) => row.length > 0).map((row) => [...row]);
   const markup = rows.length === 0 ? {} : { reply_markup: { inline_keyboard: rows } };
-  if (qrText === null) {
+  if (media === null) {
     const preview = hasPreview ? {} : { link_preview_options: { is_disabled: true } };
     const options = { parse_mode: 'HTML', ...preview, ...markup } as const;
     return (await api.sendMessage(chatId, html, options)).message_id;
   }
-  const picture = new InputFile(await toBuffer(qrText, { margin: 2, width: 480 }), 'pix.png');
   const caption = html === '' ? {} : ({ caption: html, parse_mode: 'HTML' } as const);
-  return (await api.sendPhoto(chatId, picture, { ...caption, ...markup })).message_id;
+  return (await sendMedia(api, chatId, media, { ...caption, ...markup })).message_id;
+}
+
+async function sendMedia(
+  api: Api,
+  chatId: number,
+  media: PartMedia,
+  options: Parameters<Api['sendPhoto']>[2],
+): Promise<{ message_id: number }> {
+  switch (media.type) {
+    case 'qr': {
+      const picture = new InputFile(
+        await toBuffer(media.text, { margin: 2, width: 480 }),
+        'pix.png',
+      );
+      return api.sendPhoto(chatId, picture, options);
+    }
+    case 'photo':
+      return api.sendPhoto(chatId, media.url, options);
+    case 'video':
+      return api.sendVideo(chatId, media.url, options);
+    case 'animation':
+      return api.sendAnimation(chatId, media.url, options);
+    case 'audio':
+      return api.sendAudio(chatId, media.url, options);
+    case 'voice':
+      return api.sendVoice(chatId, media.url, options);
+    case 'document':
+      return api.sendDocument(chatId, media.url, options);
+  }
 }

@@ -3,6 +3,7 @@ import type { CatalogItem } from '@rastro/events';
 
 export type FunnelStep = CatalogItem<'funnel'>['steps'][number];
 export type FunnelButton = FunnelStep['buttons'][number];
+export type StepMedia = NonNullable<FunnelStep['media']>;
 
 /** One version of a funnel, kept for those who are inside it. */
 export interface FunnelSnapshot {

@@ -194,8 +194,8 @@ function reachStep(lead: Lead, funnel: FunnelSnapshot, step: number, at: string)
 function showStep(funnel: FunnelSnapshot, step: number): Effect[] {
   const found = funnel.steps[step];
   if (found === undefined) return [];
-  const { text, buttons } = found;
-  const message = { kind: 'step', snapshotKey: funnel.key, step, text, buttons } as const;
+  const { text, media = null, buttons } = found;
+  const message = { kind: 'step', snapshotKey: funnel.key, step, text, media, buttons } as const;
   return [{ type: 'sendMessage', message }];
 }
 

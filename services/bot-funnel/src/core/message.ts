@@ -1,5 +1,5 @@
 /** What is said to a customer, as data: the words and the markup are added when it is sent. */
-import type { FunnelButton } from './funnel.ts';
+import type { FunnelButton, StepMedia } from './funnel.ts';
 
 /** A PIX charge as the customer sees it. */
 export interface Pix {
@@ -18,6 +18,7 @@ export type Message =
       readonly snapshotKey: string;
       readonly step: number;
       readonly text: string;
+      readonly media: StepMedia | null;
       readonly buttons: readonly FunnelButton[];
     }
   | { readonly kind: 'pix'; readonly pix: Pix }

@@ -20,7 +20,16 @@ const complete: Record<CatalogKind, (given: Fields) => Fields> = {
   product: (given) => ({ accessUrl: null, ...given }),
   funnel: (given) => ({
     ...given,
-    steps: each(given['steps'], (step) => fill({ buttons: [] }, step)),
+    steps: each(given['steps'], (step) => completeStep(step)),
+    ...(given['followUps'] === undefined
+      ? {}
+      : { followUps: each(given['followUps'], (one) => fill(anyFollowUp, one)) }),
+    ...(given['quietHours'] === undefined
+      ? {}
+      : { quietHours: fill({ utcOffsetMinutes: -180 }, given['quietHours']) }),
+    ...(given['privacy'] === undefined
+      ? {}
+      : { privacy: fill({ policyUrl: null }, given['privacy']) }),
   }),
   bot: (given) => ({ runtime: 'managed', enabled: true, ...given }),
   pool: (given) => ({
@@ -34,6 +43,14 @@ const complete: Record<CatalogKind, (given: Fields) => Fields> = {
     meta: completeMeta(given['meta']),
   }),
 };
+
+const anyFollowUp = { step: null, product: null, afterMinutes: 0 };
+
+function completeStep(given: unknown): unknown {
+  const step = fill({ buttons: [] }, given);
+  if (!isFields(step) || step['branches'] === undefined) return step;
+  return { ...step, branches: each(step['branches'], (branch) => fill({ product: null }, branch)) };
+}
 
 function completeMeta(given: unknown): unknown {
   const meta = fill(

@@ -1,16 +1,14 @@
 /** Whether everything that an entry names is there: a set-up that cannot work is refused early. */
-import type { CatalogKind } from '@rastro/events';
 import type { AnyDraft, Draft } from './entry.ts';
+import { checkFunnel } from './funnel-references.ts';
+import { type Exists, missing, type Path, type Report } from './report.ts';
 
 export interface ReferenceProblem {
   readonly draft: AnyDraft;
   /** Keys inside the entry. */
-  readonly path: readonly (string | number)[];
+  readonly path: Path;
   readonly message: string;
 }
-
-type Report = (path: readonly (string | number)[], message: string) => void;
-type Exists = (kind: CatalogKind, id: string) => boolean;
 
 /** All broken references and duplicates among the entries of one workspace. */
 export function referenceProblems(drafts: readonly AnyDraft[]): ReferenceProblem[] {
@@ -39,26 +37,10 @@ function identities(draft: AnyDraft): string[] {
 function checkBot({ data }: Draft<'bot'>, exists: Exists, report: Report): void {
   if (!exists('funnel', data.funnel)) report(['funnel'], missing('funnel', data.funnel));
   if (!exists('account', data.account)) report(['account'], missing('account', data.account));
-}
-
-function checkFunnel({ data }: Draft<'funnel'>, exists: Exists, report: Report): void {
-  const steps = new Set(data.steps.map(({ id }) => id));
-  if (steps.size < data.steps.length) report(['steps'], 'two steps have the same id');
-  data.steps.forEach((step, s) =>
-    step.buttons.forEach((button, b) => {
-      const path = ['steps', s, 'buttons', b];
-      const actions = [button.buy, button.goto, button.url].filter(
-        (action) => action !== undefined,
-      );
-      if (actions.length !== 1) report(path, 'needs exactly one of buy, goto and url');
-      if (button.buy !== undefined && !exists('product', button.buy)) {
-        report([...path, 'buy'], missing('product', button.buy));
-      }
-      if (button.goto !== undefined && !steps.has(button.goto)) {
-        report([...path, 'goto'], `there is no step "${button.goto}" in this funnel`);
-      }
-    }),
-  );
+  data.fallbackAccounts?.forEach((account, index) => {
+    const path = ['fallbackAccounts', index];
+    if (!exists('account', account)) report(path, missing('account', account));
+  });
 }
 
 function checkPool({ data }: Draft<'pool'>, exists: Exists, report: Report): void {
@@ -72,6 +54,3 @@ function checkPool({ data }: Draft<'pool'>, exists: Exists, report: Report): voi
     report(['gate', 'value'], 'is needed while the gate is enabled');
   }
 }
-
-const missing = (kind: CatalogKind, id: string): string =>
-  `there is no ${kind} "${id}" in this workspace`;

@@ -70,6 +70,7 @@ function newsOf(event: RastroEvent, stamp: Stamp): Partial<SessionState> {
     }
     case 'MessageSent':
     case 'MessageFailed':
+    case 'ErasureRequested':
     case 'ClickRefused':
     case 'PixelParked':
     case 'PixelResumed':

@@ -1,19 +1,27 @@
 /** From a message as data to Telegram's HTML and buttons; every value is escaped here. */
 import { formatMoney } from '@rastro/events';
-import { encodePress, type FunnelButton } from '../core/funnel.ts';
-import type { Message, Notice, Pix } from '../core/message.ts';
+import { encodePress, type FunnelButton, type StepMedia } from './funnel.ts';
+import type { Message, Notice, Pix } from './message.ts';
+import { brazilTime } from './time.ts';
 
 export type InlineButton =
   | { readonly text: string; readonly callback_data: string }
   | { readonly text: string; readonly url: string }
   | { readonly text: string; readonly copy_text: { readonly text: string } };
 
-/** One call of the Bot API. */
+/** A file beside the text, or a text to be drawn as a QR code; `html` is then the caption. */
+export type PartMedia = StepMedia | { readonly type: 'qr'; readonly text: string };
+
+/** One message as Telegram shows it. */
 export interface MessagePart {
   readonly html: string;
   readonly keyboard: readonly (readonly InlineButton[])[];
-  /** Text to be drawn as a QR code; `html` is then the picture's caption. */
-  readonly qrText: string | null;
+  readonly media: PartMedia | null;
+  /**
+   * What must never stand in a chat twice begins as this text, which is then edited into the rest:
+   * a send whose outcome is unknown cannot be repeated, an edit can. Null: sending twice is harmless.
+   */
+  readonly placeholder: string | null;
   /** Telegram's preview would open the link: a delivery page is for the customer alone. */
   readonly hasPreview: boolean;
 }
@@ -31,13 +39,11 @@ function escapeHtml(text: string): string {
     .replaceAll('"', '&quot;');
 }
 
-/** @returns one part, or two where a picture cannot carry the whole text. */
+/** @returns one part, or two where a file cannot carry the whole text. */
 export function renderMessage(message: Message): readonly MessagePart[] {
   switch (message.kind) {
-    case 'step': {
-      const keyboard = message.buttons.map((button, index) => [stepButton(message, button, index)]);
-      return [{ ...plain(escapeHtml(message.text)), keyboard, hasPreview: true }];
-    }
+    case 'step':
+      return renderStep(message);
     case 'pix':
       return renderPix(message.pix);
     case 'paid': {
@@ -54,9 +60,22 @@ export function renderMessage(message: Message): readonly MessagePart[] {
 const plain = (html: string): MessagePart => ({
   html,
   keyboard: [],
-  qrText: null,
+  media: null,
+  placeholder: null,
   hasPreview: false,
 });
+
+function renderStep(step: Message & { kind: 'step' }): readonly MessagePart[] {
+  const { text, media, buttons } = step;
+  const keyboard = buttons.map((button, index) => [stepButton(step, button, index)]);
+  const html = escapeHtml(text);
+  if (media === null) return [{ ...plain(html), keyboard, hasPreview: true }];
+  if (text.length <= maxCaptionLength) return [{ ...plain(html), media, keyboard }];
+  return [
+    { ...plain(''), media },
+    { ...plain(html), keyboard, hasPreview: true },
+  ];
+}
 
 function stepButton(
   place: { snapshotKey: string; step: number },
@@ -70,6 +89,7 @@ function stepButton(
   return { text: label, callback_data: encodePress(press) };
 }
 
+/** What must not come twice has to be one message: code, picture and buttons together. */
 function renderPix(pix: Pix): readonly MessagePart[] {
   const { productName, amountCents, currency, pixCode, checkoutNotice, paymentId } = pix;
   const lines = [
@@ -79,9 +99,8 @@ function renderPix(pix: Pix): readonly MessagePart[] {
     '',
     'Escaneie o QR code ou use o PIX copia e cola:',
     `<code>${escapeHtml(pixCode)}</code>`,
-    ...(checkoutNotice === null ? [] : ['', escapeHtml(checkoutNotice)]),
   ];
-  const html = lines.join('\n');
+  const notice = checkoutNotice === null ? [] : ['', escapeHtml(checkoutNotice)];
   const copy = { text: '📋 Copiar código PIX', copy_text: { text: pixCode } };
   const paid = { type: 'already_paid', paymentId } as const;
   const keyboard: InlineButton[][] = [
@@ -89,13 +108,15 @@ function renderPix(pix: Pix): readonly MessagePart[] {
     [{ text: '✅ Já paguei', callback_data: encodePress(paid) }],
   ];
   // The limit counts the text that is shown, which is never longer than its markup.
-  if (html.length <= maxCaptionLength) {
-    return [{ html, keyboard, qrText: pixCode, hasPreview: false }];
-  }
-  return [
-    { ...plain(''), qrText: pixCode },
-    { ...plain(html), keyboard },
-  ];
+  const fits = (text: readonly string[]): boolean => text.join('\n').length <= maxCaptionLength;
+  const isWhole = fits([...lines, ...notice]);
+  const html = (isWhole ? [...lines, ...notice] : lines).join('\n');
+  const media = fits(isWhole ? [...lines, ...notice] : lines)
+    ? ({ type: 'qr', text: pixCode } as const)
+    : null;
+  const placeholder = '⏳ Gerando o seu PIX…';
+  const shown = { ...plain(html), media, keyboard, placeholder };
+  return isWhole || checkoutNotice === null ? [shown] : [plain(escapeHtml(checkoutNotice)), shown];
 }
 
 function renderDelivery(productName: string, link: string | null): MessagePart {
@@ -103,7 +124,8 @@ function renderDelivery(productName: string, link: string | null): MessagePart {
   if (link === null) return plain(`📦 <b>${name}</b>: o vendedor enviará o seu acesso por aqui.`);
   // In the text as well: Telegram shows no button for an address of this machine.
   const html = `📦 O seu acesso a <b>${name}</b> está pronto:\n${escapeHtml(link)}`;
-  return { ...plain(html), keyboard: [[{ text: '🔓 Acessar agora', url: link }]] };
+  const placeholder = '📦 Preparando o seu acesso…';
+  return { ...plain(html), placeholder, keyboard: [[{ text: '🔓 Acessar agora', url: link }]] };
 }
 
 function renderNotice(notice: Notice): MessagePart {
@@ -137,16 +159,4 @@ function renderNotice(notice: Notice): MessagePart {
 
 function again(label: string, checkoutId: string): InlineButton[][] {
   return [[{ text: label, callback_data: encodePress({ type: 'buy_again', checkoutId }) }]];
-}
-
-const brazil = new Intl.DateTimeFormat('pt-BR', {
-  timeZone: 'America/Sao_Paulo',
-  day: '2-digit',
-  month: '2-digit',
-  hour: '2-digit',
-  minute: '2-digit',
-});
-
-function brazilTime(iso: string): string {
-  return brazil.format(new Date(iso)).replace(', ', ' às ');
 }

@@ -3,7 +3,7 @@
  * Method: renders messages with hostile values and looks at what would be sent.
  */
 import t from 'tap';
-import { renderMessage } from '../../src/adapters/message-rendering.ts';
+import { renderMessage } from '../../src/core/rendering.ts';
 import type { Message, Pix } from '../../src/core/message.ts';
 import { readConfig } from '../../src/config.ts';
 
@@ -26,22 +26,41 @@ await t.test('a PIX has price, Brazilian time, code, QR picture and its buttons'
   t.match(part?.html, 'R$ 1.234,56');
   t.match(part?.html, '20/11 às 23:30');
   t.match(part?.html, '<code>00020126</code>');
-  t.equal(part?.qrText, '00020126');
+  t.strictSame(part?.media, { type: 'qr', text: '00020126' });
+  t.ok(part?.placeholder, 'it is edited into a text, so that it never stands there twice');
   t.match(buttonsOf({ kind: 'pix', pix }), [{ copy_text: { text: '00020126' } }, {}]);
   const long = { ...pix, pixCode: 'x'.repeat(257) };
   t.equal(buttonsOf({ kind: 'pix', pix: long }).length, 1, 'no copy button past 256 characters');
 });
 
-await t.test('what does not fit a caption follows its picture', async (t) => {
-  const parts = renderMessage({ kind: 'pix', pix: { ...pix, checkoutNotice: 'n'.repeat(1_024) } });
+await t.test('what does not fit a caption stands in a message of its own', async (t) => {
+  const noticed = renderMessage({
+    kind: 'pix',
+    pix: { ...pix, checkoutNotice: 'n'.repeat(1_024) },
+  });
   t.strictSame(
-    parts.map(({ qrText, html }) => [qrText !== null, html === '']),
+    noticed.map(({ html, media }) => [html === 'n'.repeat(1_024), media?.type ?? null]),
     [
-      [true, true],
-      [false, false],
+      [true, null],
+      [false, 'qr'],
     ],
   );
-  t.match(parts[1]?.html, 'n'.repeat(1_024));
+  const [bare, ...rest] = renderMessage({
+    kind: 'pix',
+    pix: { ...pix, pixCode: 'x'.repeat(1_024) },
+  });
+  t.strictSame([bare?.media, rest.length], [null, 0], 'a code too long comes without its picture');
+  const media = { type: 'photo', url: 'https://example.com/a.jpg' } as const;
+  const step = { kind: 'step', snapshotKey: '1', step: 0, media, buttons: [] } as const;
+  t.equal(renderMessage({ ...step, text: 'a'.repeat(1_024) }).length, 1);
+  const parts = renderMessage({ ...step, text: 'a'.repeat(1_025) });
+  t.strictSame(
+    parts.map(({ html, media: shown }) => [html.length, shown]),
+    [
+      [0, media],
+      [1_025, null],
+    ],
+  );
 });
 
 await t.test('nothing breaks out', async (t) => {
@@ -59,7 +78,7 @@ await t.test('nothing breaks out', async (t) => {
     },
   ] as const;
   const messages: Message[] = [
-    { kind: 'step', snapshotKey: '1', step: 0, text: hostile, buttons: [] },
+    { kind: 'step', snapshotKey: '1', step: 0, text: hostile, media: null, buttons: [] },
     {
       kind: 'pix',
       pix: { ...pix, productName: hostile, pixCode: hostile, checkoutNotice: hostile },
