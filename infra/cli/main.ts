@@ -10,6 +10,7 @@ import { addClicksCommand } from './commands/clicks.ts';
 import { addDatabaseCommands } from './commands/database.ts';
 import { addDeadCommands } from './commands/dead.ts';
 import { addEnvCommand } from './commands/env.ts';
+import { addFunnelCommands } from './commands/funnel.ts';
 import { addRebuildCommand } from './commands/rebuild.ts';
 import { addRepublishCommand } from './commands/republish.ts';
 import { addRetentionCommand } from './commands/retention.ts';
@@ -34,6 +35,7 @@ addRepublishCommand(program);
 addEnvCommand(program);
 addDeadCommands(program);
 addClicksCommand(program);
+addFunnelCommands(program);
 addAsyncApiCommand(program);
 
 try {

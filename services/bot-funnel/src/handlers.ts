@@ -1,5 +1,5 @@
 /** Event edge: customers' updates and what other services say, each in one transaction. */
-import { type Catalog, type Settlement } from '@rastro/messaging';
+import type { Settlement } from '@rastro/messaging';
 import {
   isFirstDelivery,
   type Sql,
@@ -7,14 +7,17 @@ import {
   withConflictRetry,
 } from '@rastro/event-store';
 import type { RastroEvent } from '@rastro/events';
-import { newId, sha256Hex } from '@rastro/runtime';
+import type { Logger } from '@rastro/runtime';
 import type { PaymentFact } from './core/checkout.ts';
-import { type FunnelSnapshot, parsePress } from './core/funnel.ts';
-import { type Incoming, trackingTokenIn } from './core/incoming.ts';
-import { type Click, decide, type LeadCommand } from './core/lead.ts';
-import { clickWaitMs } from './core/retry.ts';
-import type { KnownClick } from './adapters/click-store.ts';
-import type { LiveEffect, LoadedLead, LeadRow } from './adapters/lead-store.ts';
+import { decide, type LeadCommand } from './core/decide.ts';
+import type { Incoming } from './core/incoming.ts';
+import type {
+  LiveEffect,
+  LoadedLead,
+  LeadRow,
+  SavingCircumstances,
+} from './adapters/lead-store.ts';
+import { type CommandOptions, commandOf, insideFunnel, namedClick } from './update-command.ts';
 
 /** What the handlers need of the database, so that they say what they do and not how. */
 export interface Leads {
@@ -27,32 +30,19 @@ export interface Leads {
     tx: Transaction,
     loaded: LoadedLead,
     decision: ReturnType<typeof decide>,
-    circumstances: { at: string; causationId: string },
+    circumstances: SavingCircumstances,
   ): Promise<LiveEffect[]>;
   rememberPayment(tx: Transaction, leadId: string, event: RastroEvent): Promise<void>;
 }
 
-export interface Funnels {
-  /** The version that the catalog has now, kept from here on. */
-  keep(tx: Transaction, funnel: FunnelEntry): Promise<FunnelSnapshot>;
-  byVersion(
-    tx: Transaction,
-    where: { workspaceId: string; funnelId: string; version: number },
-  ): Promise<FunnelSnapshot | null>;
-  byKey(tx: Transaction, workspaceId: string, key: string): Promise<FunnelSnapshot | null>;
-}
-type FunnelEntry = NonNullable<ReturnType<typeof currentFunnel>>;
-
-export interface HandlersOptions {
+export interface HandlersOptions extends CommandOptions {
   readonly sql: Sql;
-  readonly catalog: Catalog;
+  readonly log: Logger;
   readonly leads: Leads;
-  readonly funnels: Funnels;
-  readonly findClick: (trackingToken: string) => Promise<KnownClick | undefined>;
   readonly saveClick: (event: RastroEvent<'ClickTracked'>) => Promise<void>;
   /** What is to do right after the commit; must not throw and is not waited for. */
   readonly carryOut: (effects: readonly LiveEffect[], incoming: Incoming) => void;
-  /** Something may have been queued for Telegram or payment-confirmer. */
+  /** Something may have been queued for Telegram or payment-confirmer, or for later. */
   readonly onQueued: () => void;
   /** Base of delivery links. */
   readonly publicOrigin: string;
@@ -86,13 +76,13 @@ async function onUpdate(options: HandlersOptions, incoming: Incoming): Promise<S
   if (bot === undefined || bot.workspaceId !== workspaceId) {
     return { deadLetter: `bot ${botId} is not in the catalog` };
   }
-  const funnel = currentFunnel(options, bot.item.funnel);
+  const funnel = catalog.get('funnel', bot.item.funnel);
   if (content.type === 'start' && funnel === undefined) {
     return {
       deadLetter: `bot ${botId} has funnel ${bot.item.funnel}, which is not in the catalog`,
     };
   }
-  const click = await clickOf(options, incoming);
+  const click = await namedClick(options, incoming);
   if (click === 'not_yet') return { retryInMs: clickRetryMs };
   const messageId = `${botId}:${updateId}`;
   const effects = await withConflictRetry(() =>
@@ -107,7 +97,8 @@ async function onUpdate(options: HandlersOptions, incoming: Incoming): Promise<S
       const command = await commandOf(options, tx, { incoming, loaded, click, funnel, at });
       if (command === null) return [];
       const decision = decide(loaded.lead, command);
-      return leads.save(tx, loaded, decision, { at, causationId: messageId });
+      const { operatorChatId } = bot.item;
+      return leads.save(tx, loaded, decision, { at, causationId: messageId, operatorChatId });
     }),
   );
   onQueued();
@@ -115,73 +106,12 @@ async function onUpdate(options: HandlersOptions, incoming: Incoming): Promise<S
   return 'ack';
 }
 
-/** The click that a START names: unknown, expired or another workspace's is an organic visit. */
-async function clickOf(
-  { findClick }: HandlersOptions,
-  incoming: Incoming,
-): Promise<Click | null | 'not_yet'> {
-  const { content, workspaceId, receivedAt } = incoming;
-  const token = content.type === 'start' ? trackingTokenIn(content.payload) : null;
-  if (token === null) return null;
-  const click = await findClick(token);
-  if (click === undefined) {
-    return Date.now() - Date.parse(receivedAt) < clickWaitMs ? 'not_yet' : null;
-  }
-  const { trackingToken, poolId } = click;
-  return click.workspaceId === workspaceId ? { trackingToken, poolId } : null;
-}
-
-function currentFunnel({ catalog }: HandlersOptions, funnelId: string) {
-  return catalog.get('funnel', funnelId);
-}
-
-interface Situation {
-  readonly incoming: Incoming;
-  readonly loaded: LoadedLead;
-  readonly click: Click | null;
-  readonly funnel: FunnelEntry | undefined;
-  readonly at: string;
-}
-
-async function commandOf(
-  { funnels }: HandlersOptions,
-  tx: Transaction,
-  situation: Situation,
-): Promise<LeadCommand | null> {
-  const { incoming, loaded, click, funnel, at } = situation;
-  const { content, workspaceId, telegramUserId, languageCode, isPremium } = incoming;
-  const { position } = loaded.lead;
-  if (content.type === 'contact') return { type: 'NoteContact', at, isBlocked: content.isBlocked };
-  if (content.type === 'press') {
-    const press = parsePress(content.data);
-    const key = press?.type === 'step_button' ? press.snapshotKey : null;
-    const pressed = key === null ? null : await funnels.byKey(tx, workspaceId, key);
-    return { type: 'PressButton', at, press, funnel: pressed, newCheckoutId: newId() };
-  }
-  if (content.type === 'text' && position !== null) {
-    const { funnelId, funnelVersion: version } = position;
-    const inside = await funnels.byVersion(tx, { workspaceId, funnelId, version });
-    return { type: 'Write', at, funnel: inside };
-  }
-  // Whoever writes before his first START is started all the same.
-  if (funnel === undefined) return null;
-  return {
-    type: 'Start',
-    at,
-    telegramUserId,
-    externalId: sha256Hex(String(telegramUserId)),
-    languageCode,
-    isPremium,
-    click,
-    funnel: await funnels.keep(tx, funnel),
-  };
-}
-
 async function onCommerce(options: HandlersOptions, event: CommerceEvent): Promise<Settlement> {
-  const { sql, catalog, leads, onQueued } = options;
+  const { sql, catalog, leads, log, onQueued } = options;
   const { botId, leadId, telegramUserId } = event.data;
+  const bot = catalog.get('bot', botId)?.item;
   // An external runtime hears of its payments itself.
-  if (catalog.get('bot', botId)?.item.runtime === 'external') return 'ack';
+  if (bot?.runtime === 'external') return 'ack';
   if (leadId === null && telegramUserId === null) return 'ack';
   await withConflictRetry(() =>
     sql.begin(async (tx) => {
@@ -190,24 +120,34 @@ async function onCommerce(options: HandlersOptions, event: CommerceEvent): Promi
       const loaded = await leads.find(tx, key);
       if (loaded?.row.workspaceId !== event.workspaceid) return;
       const at = new Date().toISOString();
+      const command = await commandOfCommerce(options, tx, { event, loaded, at });
       if (event.type !== 'DeliveryIssued') {
         await leads.rememberPayment(tx, loaded.row.leadId, event);
       }
-      const decision = decide(loaded.lead, commandOfCommerce(options, event, at));
-      await leads.save(tx, loaded, decision, { at, causationId: event.id });
+      const decision = decide(loaded.lead, command);
+      const operatorChatId = bot?.operatorChatId;
+      await leads.save(tx, loaded, decision, { at, causationId: event.id, operatorChatId });
     }),
   );
+  if (isReversal(event)) {
+    const { paymentId } = event.data;
+    log.warn({ botId, paymentId, type: event.type }, 'money went back or is in dispute');
+  }
   onQueued();
   return 'ack';
 }
 
-function commandOfCommerce(
-  { publicOrigin }: HandlersOptions,
-  event: CommerceEvent,
-  at: string,
-): LeadCommand {
+const isReversal = ({ type }: CommerceEvent): boolean =>
+  type === 'PaymentRefunded' || type === 'PaymentDisputed' || type === 'PaymentChargedBack';
+
+async function commandOfCommerce(
+  { publicOrigin, funnels }: HandlersOptions,
+  tx: Transaction,
+  { event, loaded, at }: { event: CommerceEvent; loaded: LoadedLead; at: string },
+): Promise<LeadCommand> {
   if (event.type !== 'DeliveryIssued') {
-    return { type: 'ObservePayment', at, fact: event };
+    const funnel = await insideFunnel(funnels, tx, event.workspaceid, loaded.lead);
+    return { type: 'ObservePayment', at, fact: event, funnel };
   }
   const { paymentId, productName, hasPixel, deliveryToken, accessUrl } = event.data;
   const link = hasPixel ? `${publicOrigin}/delivery/${deliveryToken}` : accessUrl;

@@ -30,13 +30,21 @@ import { type BotHealth, createBotHealth } from './adapters/bot-health.ts';
 import { createBotRunner } from './adapters/bot-runner.ts';
 import { type BotSecrets, createBotSecrets } from './adapters/bot-secrets.ts';
 import { findClick, saveClick } from './adapters/click-store.ts';
-import { findFunnelVersion, findSnapshot, keepFunnelVersion } from './adapters/funnel-versions.ts';
-import { findLead, openLead, rememberPayment, saveDecision } from './adapters/lead-store.ts';
+import { createFunnelVersions } from './adapters/funnel-versions.ts';
+import { startHousekeeping } from './adapters/housekeeping.ts';
+import {
+  findBoundClick,
+  findLead,
+  openLead,
+  rememberPayment,
+  saveDecision,
+} from './adapters/lead-store.ts';
 import { createLiveEffects } from './adapters/live-effects.ts';
 import { startMessageSender } from './adapters/message-sender.ts';
 import { createFunnelMetrics } from './adapters/metrics.ts';
 import { startPaymentRequests } from './adapters/payment-requests.ts';
 import { createTelegram } from './adapters/telegram.ts';
+import { startTimers } from './adapters/timers.ts';
 import { storeUpdate } from './adapters/update-source.ts';
 import type { Incoming } from './core/incoming.ts';
 import type { Config } from './config.ts';
@@ -60,6 +68,7 @@ const tables = [
   'observed_payments',
   'payment_requests',
   'messages',
+  'timers',
   'bot_health',
 ];
 
@@ -148,12 +157,19 @@ function startWork(parts: Parts, stack: AsyncDisposableStack): Handlers {
         ask(nats.connection, paymentsRevalidate, { workspaceId, paymentId }),
     }),
   );
+  const funnels = createFunnelVersions();
+  stack.use(startTimers({ sql, log, funnels, onMessage: () => sender.wake() }));
+  stack.use(
+    startHousekeeping({ sql, onError: (error) => log.error({ err: error }, 'nothing was swept') }),
+  );
   return createHandlers({
     sql,
+    log,
     catalog,
     publicOrigin: config.publicOrigin,
     leads: { open: openLead, find: findLead, save: saveDecision, rememberPayment },
-    funnels: { keep: keepFunnelVersion, byVersion: findFunnelVersion, byKey: findSnapshot },
+    funnels,
+    findBoundClick,
     findClick: (trackingToken) => findClick(sql, trackingToken),
     saveClick: (event) => saveClick(sql, event.workspaceid, event.data),
     carryOut: (effects, incoming) => live.carryOut(effects, incoming),
@@ -183,6 +199,8 @@ function subscribeAll(nats: Nats, handlers: Handlers): Promise<Subscription[]> {
         'PaymentExpired',
         'PaymentRefused',
         'PaymentRefunded',
+        'PaymentDisputed',
+        'PaymentChargedBack',
         'DeliveryIssued',
       ],
       handle: (event) => handlers.onCommerce(event),

@@ -52,6 +52,10 @@ const Content = Type.Union([
     type: Type.Literal('start'),
     payload: Type.Union([Type.String({ maxLength: 64 }), Type.Null()]),
   }),
+  Type.Object({
+    type: Type.Literal('privacy'),
+    about: Type.Enum(['privacy', 'my_data', 'erase']),
+  }),
   Type.Object({ type: Type.Literal('text') }),
   Type.Object({ type: Type.Literal('press'), queryId: Type.String(), data: Type.String() }),
   Type.Object({ type: Type.Literal('contact'), isBlocked: Type.Boolean() }),

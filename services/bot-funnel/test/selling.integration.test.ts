@@ -66,8 +66,8 @@ await t.test('the whole walk, with the click arriving after START', async (t) =>
   await world.press(user, welcome, 'Saber mais');
   const more = at(await hears(world, user, 2), 1);
   await Promise.all([world.press(user, more, 'Comprar'), world.press(user, more, 'Comprar')]);
-  // Each press is answered: the second one by the same code, shown again.
-  const pix = at(await hears(world, user, 4), 2);
+  // The second press shows the same code again, unless the first one's was still on its way.
+  const pix = at(await hears(world, user, 3), 2);
   const charge = await chargeOf(world, user);
   t.equal(new Set(world.asked.map(({ checkoutId }) => checkoutId)).size, 1, 'one checkout');
   t.match(world.asked[0], { trackingToken: token, poolId: 'promo', workspaceId: 'demo' });

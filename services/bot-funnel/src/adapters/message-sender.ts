@@ -2,7 +2,7 @@
 import type { Sql } from '@rastro/event-store';
 import type { Counter, Logger } from '@rastro/runtime';
 import type { Api } from 'grammy';
-import { decide } from '../core/lead.ts';
+import { decide } from '../core/decide.ts';
 import { sendGiveUpMs, sendRetryMs } from '../core/retry.ts';
 import { findLead, saveDecision } from './lead-store.ts';
 import { renderMessage } from '../core/rendering.ts';

@@ -29,13 +29,15 @@ export async function queueMessage(
     trackingToken: string | null;
     message: Message;
     onceKey: string | null;
+    /** Another chat than the customer's own. */
+    chatId?: number;
   },
 ): Promise<void> {
-  const { row, trackingToken, message, onceKey } = entry;
+  const { row, trackingToken, message, onceKey, chatId = row.telegramUserId } = entry;
   await tx`
     insert into messages
       (message_id, lead_id, workspace_id, bot_id, chat_id, tracking_token, kind, content, once_key)
-    values (${newId()}, ${row.leadId}, ${row.workspaceId}, ${row.botId}, ${row.telegramUserId},
+    values (${newId()}, ${row.leadId}, ${row.workspaceId}, ${row.botId}, ${chatId},
       ${trackingToken}, ${message.kind}, ${tx.json(message as never)}, ${onceKey})
     on conflict do nothing`;
 }

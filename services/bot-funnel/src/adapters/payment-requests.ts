@@ -3,7 +3,7 @@ import type { Sql } from '@rastro/event-store';
 import type { RequestProblem } from '@rastro/events';
 import type { RequestResult } from '@rastro/messaging';
 import type { Counter, Logger } from '@rastro/runtime';
-import { decide } from '../core/lead.ts';
+import { decide } from '../core/decide.ts';
 import { paymentGiveUpMs, paymentRetryMs, paymentTellMs } from '../core/retry.ts';
 import { findLead, saveDecision } from './lead-store.ts';
 import {

@@ -1,7 +1,7 @@
 /** Telegram's Bot API through grammY; what it answers becomes data, without the bot's token. */
 import { Api, GrammyError, HttpError, InputFile } from 'grammy';
 import { toBuffer } from 'qrcode';
-import type { MessagePart, PartMedia } from '../core/rendering.ts';
+import type { MessagePart, PartMedia } from '../core/message-part.ts';
 
 export const allowedUpdates = ['message', 'callback_query', 'my_chat_member'] as const;
 

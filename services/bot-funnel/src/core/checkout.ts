@@ -14,7 +14,13 @@ import type { Pix } from './message.ts';
 
 /** What payment-confirmer says about a lead's checkouts: the other half of the lead's history. */
 export type PaymentFact = EventBody<
-  'PaymentCreated' | 'PaymentPaid' | 'PaymentExpired' | 'PaymentRefused' | 'PaymentRefunded'
+  | 'PaymentCreated'
+  | 'PaymentPaid'
+  | 'PaymentExpired'
+  | 'PaymentRefused'
+  | 'PaymentRefunded'
+  | 'PaymentDisputed'
+  | 'PaymentChargedBack'
 >;
 
 interface CheckoutOrigin {
@@ -23,28 +29,30 @@ interface CheckoutOrigin {
   /** The click at the time of the press: asking twice must ask for the same charge. */
   readonly trackingToken: string | null;
   readonly poolId: string | null;
+  readonly startedAt: string;
 }
 
 export type Checkout = CheckoutOrigin &
   (
     | { readonly status: 'requested' }
     | { readonly status: 'pending'; readonly pix: Pix }
-    | { readonly status: 'paid' | 'expired' | 'refused' }
+    /** `returned`: paid, and all of it went back to the payer. */
+    | { readonly status: 'paid' | 'expired' | 'refused' | 'returned' }
   );
 
 /** The part of a lead that a sale needs. */
 export interface Buyer {
   readonly leadId: string;
   readonly botId: string;
-  readonly click: { readonly trackingToken: string; readonly poolId: string | null } | null;
+  readonly clicks: readonly { readonly trackingToken: string; readonly poolId: string | null }[];
   /** In the order of their presses. */
   readonly checkouts: readonly Checkout[];
 }
 
-/** Paid is for good; a charge that ended does not open again. */
+/** A charge that ended does not open again; only what was paid can be returned. */
 export function evolveCheckout(checkout: Checkout, event: PaymentFact): Checkout {
-  const { checkoutId, productId, trackingToken, poolId, status } = checkout;
-  const origin = { checkoutId, productId, trackingToken, poolId };
+  const { checkoutId, productId, trackingToken, poolId, startedAt, status } = checkout;
+  const origin = { checkoutId, productId, trackingToken, poolId, startedAt };
   const isOpen = status === 'requested' || status === 'pending';
   switch (event.type) {
     case 'PaymentCreated':
@@ -52,17 +60,21 @@ export function evolveCheckout(checkout: Checkout, event: PaymentFact): Checkout
         ? { ...origin, status: 'pending', pix: pixOf(event.data) }
         : checkout;
     case 'PaymentPaid':
-      return { ...origin, status: 'paid' };
+      return status === 'returned' ? checkout : { ...origin, status: 'paid' };
     case 'PaymentExpired':
       return isOpen ? { ...origin, status: 'expired' } : checkout;
     case 'PaymentRefused':
       return isOpen ? { ...origin, status: 'refused' } : checkout;
     case 'PaymentRefunded':
+      return event.data.isPartial ? checkout : { ...origin, status: 'returned' };
+    case 'PaymentChargedBack':
+      return { ...origin, status: 'returned' };
+    case 'PaymentDisputed':
       return checkout;
   }
 }
 
-function pixOf(data: DataOf<'PaymentCreated'>): Pix {
+export function pixOf(data: DataOf<'PaymentCreated'>): Pix {
   const { paymentId, productName, amountCents, currency, pixCode, checkoutNotice, expiresAt } =
     data;
   return { paymentId, productName, amountCents, currency, pixCode, checkoutNotice, expiresAt };
@@ -82,10 +94,9 @@ export function openCheckout(lead: Buyer, productId: string, at: string): Checko
 export function buy(lead: Buyer, productId: string, at: string, newCheckoutId: string): Decision {
   const open = openCheckout(lead, productId, at);
   if (open?.status === 'pending') return joined(say({ kind: 'pix', pix: open.pix }), answer(null));
-  const { leadId, botId, click } = lead;
-  const trackingToken = click?.trackingToken ?? null;
-  const poolId = click?.poolId ?? null;
-  const origin = open ?? { checkoutId: newCheckoutId, productId, trackingToken, poolId };
+  const { leadId, botId, clicks } = lead;
+  const { trackingToken, poolId } = clicks.at(-1) ?? { trackingToken: null, poolId: null };
+  const origin = open ?? { checkoutId: newCheckoutId, trackingToken, poolId };
   const started: LeadEvent = {
     type: 'CheckoutStarted',
     data: {
@@ -115,41 +126,6 @@ export function confirmPaid(lead: Buyer, paymentId: string): Decision {
   );
   if (isOwn) return { events: [], effects: [{ type: 'revalidatePayment', paymentId }] };
   return answer('Este PIX já foi encerrado. Veja as mensagens abaixo.');
-}
-
-export function observePayment(lead: Buyer, at: string, fact: PaymentFact): Decision {
-  const { checkoutId, productName, productId, paymentId } = fact.data;
-  const before = lead.checkouts.find((checkout) => checkout.checkoutId === checkoutId);
-  if (before === undefined) return nothing;
-  switch (fact.type) {
-    case 'PaymentCreated': {
-      const isToShow = before.status === 'requested' && fact.data.expiresAt > at;
-      return isToShow ? say({ kind: 'pix', pix: pixOf(fact.data) }, `pix:${paymentId}`) : nothing;
-    }
-    case 'PaymentPaid':
-      return say({ kind: 'paid', productName }, `paid:${paymentId}`);
-    case 'PaymentExpired': {
-      // Nobody who has paid, or holds a newer PIX of the product, is told of the old one.
-      const isSettled = lead.checkouts.some(
-        (other) => other.productId === productId && other.status === 'paid',
-      );
-      const newest = lead.checkouts.findLast((other) => other.productId === productId);
-      if (isSettled || newest !== before || before.status === 'refused') return nothing;
-      return notify({ about: 'expired', productName, checkoutId }, `expired:${paymentId}`);
-    }
-    case 'PaymentRefused':
-      // Before the PIX was shown, whoever asked for the charge tells the customer.
-      return before.status === 'pending'
-        ? notify({ about: 'refused', productName, checkoutId }, `refused:${paymentId}`)
-        : nothing;
-    case 'PaymentRefunded': {
-      const { totalRefundedCents, currency, isPartial } = fact.data;
-      return notify(
-        { about: 'refunded', productName, totalRefundedCents, currency, isPartial },
-        `refunded:${paymentId}:${totalRefundedCents}`,
-      );
-    }
-  }
 }
 
 /** payment-confirmer did not open the charge; `isFinal` once we no longer try by ourselves. */

@@ -4,8 +4,25 @@ import type { Message, Notice } from './message.ts';
 
 /** What a lead records of itself. */
 export type LeadEvent = EventBody<
-  'FunnelStarted' | 'FunnelStepReached' | 'CheckoutStarted' | 'ContactBlocked'
+  'FunnelStarted' | 'FunnelStepReached' | 'CheckoutStarted' | 'ContactBlocked' | 'ErasureRequested'
 >;
+
+/** What is to happen by itself at a time; it is looked at anew when that time has come. */
+export type Timer =
+  /** A step whose delay is over. */
+  | {
+      readonly type: 'step';
+      readonly snapshotKey: string;
+      readonly step: number;
+      readonly followUpId: string | null;
+    }
+  | {
+      readonly type: 'follow_up';
+      readonly snapshotKey: string;
+      readonly followUpId: string;
+      /** Of a follow-up on a payment. */
+      readonly checkoutId: string | null;
+    };
 
 export type Effect =
   | {
@@ -14,6 +31,8 @@ export type Effect =
       /** A second message of this name to the same customer is not sent. */
       readonly onceKey?: string;
     }
+  /** The same to the chat where the bot's operator reads, if there is one. */
+  | { readonly type: 'tellOperator'; readonly notice: Notice; readonly onceKey: string }
   | {
       readonly type: 'createPayment';
       readonly checkoutId: string;
@@ -26,7 +45,18 @@ export type Effect =
   /** Asks the gateway about a payment and answers the press with what it says. */
   | { readonly type: 'revalidatePayment'; readonly paymentId: string }
   /** What could not reach the customer while he had the bot blocked is queued again. */
-  | { readonly type: 'releaseKeptMessages' };
+  | { readonly type: 'releaseKeptMessages' }
+  /** One timer of each key; a later one of the same key takes its place. */
+  | {
+      readonly type: 'setTimer';
+      readonly key: string;
+      readonly at: string;
+      readonly timer: Timer;
+    }
+  /** All timers whose key begins so. */
+  | { readonly type: 'cancelTimers'; readonly prefix: string }
+  /** Whatever is known of the customer is erased once the rest of the decision is saved. */
+  | { readonly type: 'eraseLead' };
 
 export interface Decision {
   readonly events: readonly LeadEvent[];
@@ -35,18 +65,18 @@ export interface Decision {
 
 export const nothing: Decision = { events: [], effects: [] };
 
-export const say = (message: Message, onceKey?: string): Decision => ({
-  events: [],
-  effects: [{ type: 'sendMessage', message, ...(onceKey === undefined ? {} : { onceKey }) }],
-});
+export const only = (...effects: Effect[]): Decision => ({ events: [], effects });
+
+export const say = (message: Message, onceKey?: string): Decision =>
+  only({ type: 'sendMessage', message, ...(onceKey === undefined ? {} : { onceKey }) });
 
 export const notify = (notice: Notice, onceKey: string): Decision =>
   say({ kind: 'notice', notice }, onceKey);
 
-export const answer = (hint: string | null): Decision => ({
-  events: [],
-  effects: [{ type: 'answerPress', hint }],
-});
+export const tellOperator = (notice: Notice, onceKey: string): Decision =>
+  only({ type: 'tellOperator', notice, onceKey });
+
+export const answer = (hint: string | null): Decision => only({ type: 'answerPress', hint });
 
 export const outdated = (): Decision => answer('Este botão não vale mais. Envie /start.');
 

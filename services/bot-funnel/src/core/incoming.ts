@@ -1,4 +1,5 @@
 /** What customers do, reduced to what the funnel needs: no names, no forwarded texts are kept. */
+import type { PrivacyCommand } from './privacy.ts';
 
 export interface Incoming {
   readonly botId: string;
@@ -12,6 +13,7 @@ export interface Incoming {
   readonly isPremium: boolean;
   readonly content:
     | { readonly type: 'start'; readonly payload: string | null }
+    | { readonly type: 'privacy'; readonly about: PrivacyCommand }
     | { readonly type: 'text' }
     | { readonly type: 'press'; readonly queryId: string; readonly data: string }
     | { readonly type: 'contact'; readonly isBlocked: boolean };
@@ -81,8 +83,23 @@ function contentOf(update: TelegramUpdate): Incoming['content'] | null {
     return { type: 'contact', isBlocked };
   }
   if (message === undefined) return null;
-  const start = /^\/start(?:@\w+)?(?:\s+([A-Za-z0-9_-]{1,64}))?\s*$/.exec(message.text ?? '');
-  return start === null ? { type: 'text' } : { type: 'start', payload: start[1] ?? null };
+  return writtenIn(message.text ?? '');
+}
+
+const startPattern = /^\/start(?:@\w+)?(?:\s+([A-Za-z0-9_-]{1,64}))?\s*$/;
+
+const privacyCommands: Readonly<Record<string, PrivacyCommand>> = {
+  privacidade: 'privacy',
+  meusdados: 'my_data',
+  apagar: 'erase',
+};
+
+function writtenIn(text: string): Incoming['content'] {
+  const start = startPattern.exec(text);
+  if (start !== null) return { type: 'start', payload: start[1] ?? null };
+  const command = /^\/([a-z]+)(?:@\w+)?\s*$/i.exec(text)?.[1]?.toLowerCase() ?? '';
+  const about = Object.hasOwn(privacyCommands, command) ? privacyCommands[command] : undefined;
+  return about === undefined ? { type: 'text' } : { type: 'privacy', about };
 }
 
 /** A tracking token where a START carries one; anything else is an organic visit. */

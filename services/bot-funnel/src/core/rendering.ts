@@ -1,43 +1,14 @@
 /** From a message as data to Telegram's HTML and buttons; every value is escaped here. */
 import { formatMoney } from '@rastro/events';
-import { encodePress, type FunnelButton, type StepMedia } from './funnel.ts';
-import type { Message, Notice, Pix } from './message.ts';
+import { encodePress, type FunnelButton } from './funnel.ts';
+import type { Message, Pix } from './message.ts';
+import { escapeHtml, type InlineButton, type MessagePart, plain } from './message-part.ts';
+import { renderNotice } from './notices.ts';
 import { brazilTime } from './time.ts';
-
-export type InlineButton =
-  | { readonly text: string; readonly callback_data: string }
-  | { readonly text: string; readonly url: string }
-  | { readonly text: string; readonly copy_text: { readonly text: string } };
-
-/** A file beside the text, or a text to be drawn as a QR code; `html` is then the caption. */
-export type PartMedia = StepMedia | { readonly type: 'qr'; readonly text: string };
-
-/** One message as Telegram shows it. */
-export interface MessagePart {
-  readonly html: string;
-  readonly keyboard: readonly (readonly InlineButton[])[];
-  readonly media: PartMedia | null;
-  /**
-   * What must never stand in a chat twice begins as this text, which is then edited into the rest:
-   * a send whose outcome is unknown cannot be repeated, an edit can. Null: sending twice is harmless.
-   */
-  readonly placeholder: string | null;
-  /** Telegram's preview would open the link: a delivery page is for the customer alone. */
-  readonly hasPreview: boolean;
-}
 
 /** `copy_text` takes 256 characters, a caption 1024; both are the Bot API's limits. */
 const maxCopyLength = 256;
 const maxCaptionLength = 1_024;
-
-/** In HTML parse mode these are the only characters with a meaning, in text and in attributes. */
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
-}
 
 /** @returns one part, or two where a file cannot carry the whole text. */
 export function renderMessage(message: Message): readonly MessagePart[] {
@@ -46,24 +17,14 @@ export function renderMessage(message: Message): readonly MessagePart[] {
       return renderStep(message);
     case 'pix':
       return renderPix(message.pix);
-    case 'paid': {
-      const name = escapeHtml(message.productName);
-      return [plain(`✅ Pagamento confirmado! Obrigado por comprar <b>${name}</b>.`)];
-    }
+    case 'paid':
+      return [renderPaid(message)];
     case 'delivery':
       return [renderDelivery(message.productName, message.link)];
     case 'notice':
       return [renderNotice(message.notice)];
   }
 }
-
-const plain = (html: string): MessagePart => ({
-  html,
-  keyboard: [],
-  media: null,
-  placeholder: null,
-  hasPreview: false,
-});
 
 function renderStep(step: Message & { kind: 'step' }): readonly MessagePart[] {
   const { text, media, buttons } = step;
@@ -119,6 +80,12 @@ function renderPix(pix: Pix): readonly MessagePart[] {
   return isWhole || checkoutNotice === null ? [shown] : [plain(escapeHtml(checkoutNotice)), shown];
 }
 
+function renderPaid({ productName, text }: Message & { kind: 'paid' }): MessagePart {
+  if (text !== null) return plain(escapeHtml(text.replaceAll('{product}', productName)));
+  const name = escapeHtml(productName);
+  return plain(`✅ Pagamento confirmado! Obrigado por comprar <b>${name}</b>.`);
+}
+
 function renderDelivery(productName: string, link: string | null): MessagePart {
   const name = escapeHtml(productName);
   if (link === null) return plain(`📦 <b>${name}</b>: o vendedor enviará o seu acesso por aqui.`);
@@ -126,37 +93,4 @@ function renderDelivery(productName: string, link: string | null): MessagePart {
   const html = `📦 O seu acesso a <b>${name}</b> está pronto:\n${escapeHtml(link)}`;
   const placeholder = '📦 Preparando o seu acesso…';
   return { ...plain(html), placeholder, keyboard: [[{ text: '🔓 Acessar agora', url: link }]] };
-}
-
-function renderNotice(notice: Notice): MessagePart {
-  switch (notice.about) {
-    case 'expired': {
-      const name = escapeHtml(notice.productName);
-      const html = `⌛ O PIX de <b>${name}</b> expirou. Quer gerar um novo?`;
-      return { ...plain(html), keyboard: again('Gerar novo PIX', notice.checkoutId) };
-    }
-    case 'refused': {
-      const name = escapeHtml(notice.productName);
-      const html = `O PIX de <b>${name}</b> foi cancelado pelo banco. Quer gerar um novo?`;
-      return { ...plain(html), keyboard: again('Gerar novo PIX', notice.checkoutId) };
-    }
-    case 'delayed': {
-      const html = 'O seu PIX está demorando mais que o normal. Ele chega aqui assim que sair.';
-      return { ...plain(html), keyboard: [] };
-    }
-    case 'unavailable': {
-      const html = 'Não conseguimos gerar o seu PIX agora. Tente de novo em instantes, por favor.';
-      return { ...plain(html), keyboard: again('Tentar de novo', notice.checkoutId) };
-    }
-    case 'refunded': {
-      const name = escapeHtml(notice.productName);
-      const money = escapeHtml(formatMoney(notice.totalRefundedCents, notice.currency));
-      const part = notice.isPartial ? 'parte do pagamento' : 'o pagamento';
-      return plain(`↩️ Devolvemos ${part} de <b>${name}</b>: ${money}.`);
-    }
-  }
-}
-
-function again(label: string, checkoutId: string): InlineButton[][] {
-  return [[{ text: label, callback_data: encodePress({ type: 'buy_again', checkoutId }) }]];
 }

@@ -4,7 +4,8 @@
  */
 import t from 'tap';
 import { renderMessage } from '../../src/core/rendering.ts';
-import type { Message, Pix } from '../../src/core/message.ts';
+import type { Message, Notice, Pix } from '../../src/core/message.ts';
+import { plainText } from '../../src/core/simulation-text.ts';
 import { readConfig } from '../../src/config.ts';
 
 const hostile = '</code><a href="tg://x">&lt;';
@@ -63,39 +64,82 @@ await t.test('what does not fit a caption stands in a message of its own', async
   );
 });
 
-await t.test('nothing breaks out', async (t) => {
-  const notices = [
-    { about: 'expired', productName: hostile, checkoutId: pix.paymentId },
-    { about: 'refused', productName: hostile, checkoutId: pix.paymentId },
-    { about: 'delayed', checkoutId: pix.paymentId },
-    { about: 'unavailable', checkoutId: pix.paymentId },
-    {
-      about: 'refunded',
-      productName: hostile,
-      totalRefundedCents: 1,
-      currency: 'USD',
-      isPartial: true,
+const reversal = {
+  about: 'refunded',
+  productName: hostile,
+  cents: 1,
+  currency: 'USD',
+  isPartial: true,
+} as const;
+const checkoutId = pix.paymentId;
+const place = { snapshotKey: '1', step: 0, button: 0 };
+const at = pix.expiresAt;
+
+/** One of each, so that a new one has to be added here: the compiler asks for it. */
+const notices: { readonly [K in Notice['about']]: Notice & { about: K } } = {
+  expired: { about: 'expired', productName: hostile, checkoutId },
+  refused: { about: 'refused', productName: hostile, checkoutId },
+  delayed: { about: 'delayed', checkoutId },
+  unavailable: { about: 'unavailable', checkoutId },
+  bump: { about: 'bump', place, text: hostile, accept: 'Sim', decline: 'Não' },
+  reversal: { about: 'reversal', reversal, text: `{product} {amount} ${hostile}` },
+  privacy: {
+    about: 'privacy',
+    privacy: { controller: hostile, contact: hostile, policyUrl: 'https://example.com' },
+  },
+  my_data: {
+    about: 'my_data',
+    data: {
+      telegramUserId: 5,
+      languageCode: hostile,
+      isPremium: true,
+      firstSeenAt: at,
+      clicks: Array.from({ length: 100 }, () => ({ trackingToken: hostile, boundAt: at })),
+      checkouts: Array.from({ length: 100 }, () => ({
+        productId: hostile,
+        startedAt: at,
+        status: 'paid',
+      })),
     },
-  ] as const;
+  },
+  erase_question: { about: 'erase_question' },
+  erased: { about: 'erased', contact: hostile },
+  reversal_note: { about: 'reversal_note', reversal, paymentId: hostile, telegramUserId: 5 },
+  erasure_note: { about: 'erasure_note', leadId: hostile },
+};
+
+await t.test('nothing breaks out, and nothing is longer than Telegram takes', async (t) => {
   const messages: Message[] = [
     { kind: 'step', snapshotKey: '1', step: 0, text: hostile, media: null, buttons: [] },
     {
       kind: 'pix',
       pix: { ...pix, productName: hostile, pixCode: hostile, checkoutNotice: hostile },
     },
-    { kind: 'paid', productName: hostile },
+    { kind: 'paid', productName: hostile, text: null },
+    { kind: 'paid', productName: hostile, text: `Obrigado por {product}! ${hostile}` },
     { kind: 'delivery', productName: hostile, link: `https://x/${hostile}` },
     { kind: 'delivery', productName: hostile, link: null },
-    ...notices.map((notice): Message => ({ kind: 'notice', notice })),
+    ...Object.values(notices).map((notice): Message => ({ kind: 'notice', notice })),
+    {
+      kind: 'notice',
+      notice: { about: 'reversal', reversal: { ...reversal, isPartial: false }, text: null },
+    },
   ];
   for (const part of messages.flatMap(renderMessage)) {
     const rest = part.html.replaceAll(/<\/?(?:b|code)>/g, '');
     t.notMatch(rest, /[<>"]|&(?!(?:amp|lt|gt|quot);)/);
     const opened = part.html.match(/<(?:b|code)>/g)?.length;
     t.equal(opened, part.html.match(/<\/(?:b|code)>/g)?.length);
+    t.ok(plainText(part.html).length <= 4_096, `${plainText(part.html).length} characters`);
+    for (const button of part.keyboard.flat()) {
+      if ('callback_data' in button) t.ok(Buffer.byteLength(button.callback_data) <= 64);
+    }
   }
+  const [thanks] = renderMessage({ kind: 'paid', productName: 'E', text: 'Oba: {product}!' });
+  t.equal(thanks?.html, 'Oba: E!');
   const [delivery] = renderMessage({ kind: 'delivery', productName: 'E', link: 'https://x/1' });
   t.equal(delivery?.hasPreview, false, 'a preview would open the delivery page');
+  t.ok(delivery?.placeholder, 'a link never stands there twice');
 });
 
 await t.test('updates are pushed to https and fetched elsewhere', async (t) => {

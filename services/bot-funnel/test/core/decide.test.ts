@@ -9,7 +9,8 @@ import type { DataOf } from '@rastro/events';
 import { openCheckout, type PaymentFact } from '../../src/core/checkout.ts';
 import type { Decision, LeadEvent } from '../../src/core/decision.ts';
 import type { FunnelSnapshot, Press } from '../../src/core/funnel.ts';
-import { decide, evolve, type Lead, type LeadCommand, newLead } from '../../src/core/lead.ts';
+import { decide, type LeadCommand } from '../../src/core/decide.ts';
+import { type Click, clickOf, evolve, type Lead, newLead } from '../../src/core/lead.ts';
 
 const id = (number: number): string =>
   `019aa0f0-0000-7000-8000-${String(number).padStart(12, '0')}`;
@@ -35,7 +36,7 @@ const funnel: FunnelSnapshot = {
 };
 
 const identity = { leadId: id(1), botId: 'bot-a' };
-const start = (minute: number, click: Lead['click']): LeadCommand => ({
+const start = (minute: number, click: Click | null): LeadCommand => ({
   type: 'Start',
   at: at(minute),
   telegramUserId: 5,
@@ -110,6 +111,7 @@ const observe = (minute: number, fact: PaymentFact): LeadCommand => ({
   type: 'ObservePayment',
   at: at(minute),
   fact,
+  funnel,
 });
 
 /** One customer: remembers what was decided, as the service does. */
@@ -143,7 +145,7 @@ await t.test('START binds to the click, and an organic one takes nothing away', 
   t.match(bought.events[0]?.data, { trackingToken: token, poolId: 'promo' });
   const other = 'd'.repeat(32);
   customer.does(start(3, { trackingToken: other, poolId: 'promo' }));
-  t.equal(customer.lead.click?.trackingToken, other, 'the last touch wins');
+  t.equal(clickOf(customer.lead)?.trackingToken, other, 'the last touch wins');
 });
 
 await t.test('buttons lead on, and those of nowhere are answered', async (t) => {

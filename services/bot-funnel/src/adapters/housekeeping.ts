@@ -1,0 +1,40 @@
+/** Deletes, every hour, what nobody will ask for any more. */
+import type { Sql } from '@rastro/event-store';
+
+/** Longer than Telegram (1 day) or JetStream (COMMERCE's consumers are days behind at most) repeat. */
+const inboxDays = 30;
+/** A click that nobody has followed into a bot by then is not followed any more. */
+const clickDays = 90;
+/** What was said is needed to explain a sale for as long as it can be disputed. */
+const messageDays = 180;
+
+const everyMs = 3_600_000;
+
+export interface HousekeepingOptions {
+  readonly sql: Sql;
+  readonly onError: (error: unknown) => void;
+}
+
+export function startHousekeeping({ sql, onError }: HousekeepingOptions): AsyncDisposable {
+  let running: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    running = sweep(sql).catch(onError);
+  }, everyMs);
+  timer.unref();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
+async function sweep(sql: Sql): Promise<void> {
+  await sql`delete from inbox where handled_at < now() - ${inboxDays} * interval '1 day'`;
+  await sql`delete from clicks where clicked_at < now() - ${clickDays} * interval '1 day'`;
+  await sql`
+    delete from messages where status in ('sent', 'failed')
+      and (created_at < now() - ${messageDays} * interval '1 day'
+        or exists (select 1 from leads
+          where leads.lead_id = messages.lead_id and leads.erased_at is not null))`;
+}
