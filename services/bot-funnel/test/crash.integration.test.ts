@@ -11,7 +11,8 @@ import { deriveSecret } from '@rastro/runtime';
 import { sampleSecrets, testMasterKey } from '@rastro/testing';
 import t from 'tap';
 import { delivered, paid } from './payments.ts';
-import { chargeOf, hears, hostileText, pressWhenShown, startWorld, type World } from './world.ts';
+import { chargeOf, hears, pressWhenShown, startWorld, type World } from './world.ts';
+import { hostileText } from './world-catalog.ts';
 
 const customers = Array.from({ length: 12 }, (_, index) => 7000 + index);
 const kills = 3;

@@ -1,5 +1,6 @@
 /** A payment-confirmer for tests: opens charges, and says what becomes of them. */
 import {
+  type CatalogItem,
   type DataOf,
   paymentsCreate,
   paymentsRevalidate,
@@ -16,6 +17,8 @@ export interface Gateway {
   readonly asked: RequestOf<typeof paymentsCreate>[];
   /** Makes `payments.create` unavailable while true. */
   gatewayIsDown: boolean;
+  readonly products: readonly CatalogItem<'product'>[];
+  readonly pixExpiryMs: number;
 }
 
 /** The same checkout always gets the same charge, as payment-confirmer promises it. */
@@ -34,7 +37,7 @@ export async function answerPayments(nats: Nats, world: Gateway): Promise<AsyncD
         const { checkoutId } = request;
         const known = charges.get(checkoutId);
         if (known) return { ok: true, value: known };
-        const event = paymentCreated(request);
+        const event = paymentCreated(request, world);
         const { paymentId, productId, amountCents, currency, pixCode, expiresAt } = event.data;
         const view = { paymentId, checkoutId, productId, amountCents, currency, pixCode };
         const reply = { ...view, status: 'pending', expiresAt } as const;
@@ -59,15 +62,22 @@ export async function answerPayments(nats: Nats, world: Gateway): Promise<AsyncD
   return stack;
 }
 
-function paymentCreated(request: RequestOf<typeof paymentsCreate>): RastroEvent<'PaymentCreated'> {
+function paymentCreated(
+  request: RequestOf<typeof paymentsCreate>,
+  { products, pixExpiryMs }: Gateway,
+): RastroEvent<'PaymentCreated'> {
   const { checkoutId, botId, poolId, trackingToken, leadId, telegramUserId, productId } = request;
   const of = { checkoutId, botId, poolId, trackingToken, leadId, telegramUserId, productId };
+  const product = products.find(({ id }) => id === productId);
+  if (product === undefined) throw new Error(`no product ${productId}`);
+  const { name: productName, priceCents: amountCents } = product;
   const key = trackingToken ?? checkoutId;
   const paymentId = newId();
-  const expiresAt = new Date(Date.now() + 1_800_000).toISOString();
+  const expiresAt = new Date(Date.now() + pixExpiryMs).toISOString();
+  const pixCode = `00020126${paymentId}`;
   return sampleEvent(
     'PaymentCreated',
-    { ...of, paymentId, pixCode: `00020126${paymentId}`, productName: 'E-book <i>&', expiresAt },
+    { ...of, paymentId, pixCode, productName, amountCents, expiresAt },
     { subject: key, correlationid: key },
   );
 }
@@ -82,8 +92,10 @@ export function delivered(
   deliveryToken: string,
 ): RastroEvent<'DeliveryIssued'> {
   const { paymentId, botId, poolId, trackingToken, leadId, telegramUserId } = created;
+  const { productId, productName } = created;
   const of = { paymentId, botId, poolId, trackingToken, leadId, telegramUserId };
-  const data = { ...of, deliveryId: newId(), deliveryToken };
+  const what = { productId, productName };
+  const data = { ...of, ...what, deliveryId: newId(), deliveryToken };
   return sampleEvent('DeliveryIssued', data, envelopeOf(created));
 }
 

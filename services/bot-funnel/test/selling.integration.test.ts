@@ -12,7 +12,8 @@ import { eventually, sampleEvent, testLog, testMasterKey } from '@rastro/testing
 import t from 'tap';
 import { startService } from '../src/service.ts';
 import { delivered, envelopeOf, paid, shared } from './payments.ts';
-import { chargeOf, hostileText, hears, type SentMessage, startWorld, walkToPix } from './world.ts';
+import { chargeOf, hears, type SentMessage, startWorld, walkToPix } from './world.ts';
+import { hostileText } from './world-catalog.ts';
 
 const secret = deriveSecret(testMasterKey, 'telegram-webhook/bot-a');
 

@@ -1,6 +1,6 @@
 /** What the service's tests share: real servers, the sandbox's Telegram, a payment-confirmer of ours. */
 import { eventStoreMigrations } from '@rastro/event-store';
-import type { DataOf, EventType, RastroEvent } from '@rastro/events';
+import type { CatalogItem, DataOf, EventType, RastroEvent } from '@rastro/events';
 import { connectNats, type Nats, publishEvent } from '@rastro/messaging';
 import type { Sql } from '@rastro/runtime';
 import { type Sandbox, startSandbox } from '@rastro/sandbox';
@@ -8,8 +8,6 @@ import {
   eventually,
   migratedDatabase,
   putCatalog,
-  sampleCatalog,
-  sampleSecrets,
   startTestServers,
   testLog,
   testMasterKey,
@@ -17,8 +15,7 @@ import {
 import { join } from 'node:path';
 import type { Config } from '../src/config.ts';
 import { answerPayments, type Gateway } from './payments.ts';
-
-export const hostileText = 'Olá <b>você</b> & "amigos" <script>alert(1)</script> </code>';
+import { catalogOf, firstBot, moreBotsOf, type WorldOptions } from './world-catalog.ts';
 
 export interface SentMessage {
   readonly message_id: number;
@@ -46,38 +43,17 @@ export interface World extends AsyncDisposable, Gateway {
   config(overrides?: Partial<Config>): Config;
   control(path: string, body?: object): Promise<unknown>;
   /** What the bot has said to a customer, oldest first. */
-  said(userId: number): Promise<SentMessage[]>;
-  start(userId: number, payload?: string): Promise<unknown>;
+  said(userId: number, username?: string): Promise<SentMessage[]>;
+  start(userId: number, payload?: string, username?: string): Promise<unknown>;
+  write(userId: number, text: string): Promise<unknown>;
   press(userId: number, message: SentMessage, label: string): Promise<unknown>;
   publish(event: RastroEvent): Promise<void>;
   /** Everything of one type that the service has recorded, oldest first. */
   recorded<T extends EventType>(type: T): Promise<RastroEvent<T>[]>;
 }
 
-const bot = { token: sampleSecrets.botToken, username: 'demo_a_bot' };
-
-function catalog() {
-  const funnel = {
-    id: 'default',
-    steps: [
-      {
-        id: 'welcome',
-        text: hostileText,
-        buttons: [
-          { label: 'Saber mais', goto: 'more' },
-          { label: 'Site', url: 'https://example.com/?a=1&b="2"' },
-        ],
-      },
-      { id: 'more', text: 'Um e-book.', buttons: [{ label: 'Comprar', buy: 'ebook' }] },
-    ],
-  };
-  return sampleCatalog().map((entry) =>
-    entry.kind === 'funnel' ? { ...entry, data: funnel } : entry,
-  );
-}
-
 /** Everything but the service itself, which each test starts in its own way. */
-export async function startWorld(): Promise<World> {
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
   await using stack = new AsyncDisposableStack();
   const servers = stack.use(await startTestServers({ nats: true, postgres: true }));
   const folders = [
@@ -87,18 +63,19 @@ export async function startWorld(): Promise<World> {
   const database = stack.use(await migratedDatabase(servers, { schema: 'funnel', folders }));
   const log = testLog();
   const nats = stack.use(await connectNats({ url: servers.nats.url, name: 'test', log }));
-  await putCatalog(nats, 'demo', catalog());
+  await putCatalog(nats, 'demo', catalogOf(options));
   const publicOrigin = 'https://go.example.com';
   const sandbox = stack.use(
     await startSandbox({
       port: 0,
       publicOrigin,
-      world: { bots: [bot], pixels: [], pixAccounts: [] },
+      world: { bots: [firstBot, ...moreBotsOf(options)], pixels: [], pixAccounts: [] },
     }),
   );
   const { sql } = database;
   const control = controlOf(sandbox);
-  const chat = (userId: number) => `telegram/chats/${bot.username}/${userId}`;
+  const chat = (userId: number, username = firstBot.username) =>
+    `telegram/chats/${username}/${userId}`;
   const world: World = {
     nats,
     sql,
@@ -108,26 +85,19 @@ export async function startWorld(): Promise<World> {
     publicOrigin,
     asked: [],
     gatewayIsDown: false,
+    products: catalogOf(options).flatMap(({ kind, data }) =>
+      kind === 'product' && data !== null ? [data as CatalogItem<'product'>] : [],
+    ),
+    pixExpiryMs: options.pixExpiryMs ?? 1_800_000,
     control,
-    config: (overrides) => ({
-      host: '127.0.0.1',
-      port: 0,
-      logLevel: 'silent',
-      natsUrl: servers.nats.url,
-      natsReplicas: 1,
-      postgresUrl: database.url,
-      publicOrigin,
-      masterKey: testMasterKey,
-      telegramApiUrl: `${sandbox.url}/telegram`,
-      telegramUpdates: 'polling',
-      trustedProxies: ['loopback'],
-      ...overrides,
-    }),
-    async said(userId) {
-      const messages = (await control(`${chat(userId)}/messages`)) as SentMessage[];
+    config: (overrides) => ({ ...configOf(world), ...overrides }),
+    async said(userId, username) {
+      const messages = (await control(`${chat(userId, username)}/messages`)) as SentMessage[];
       return messages.filter(({ from }) => from.is_bot);
     },
-    start: (userId, payload = '') => control(`${chat(userId)}/start`, { payload }),
+    start: (userId, payload = '', username = firstBot.username) =>
+      control(`${chat(userId, username)}/start`, { payload }),
+    write: (userId, text) => control(`${chat(userId)}/send`, { text }),
     async press(userId, message, label) {
       const buttons = message.reply_markup?.inline_keyboard.flat() ?? [];
       const callbackData = buttons.find(({ text }) => text === label)?.callback_data;
@@ -145,6 +115,22 @@ export async function startWorld(): Promise<World> {
   stack.use(await answerPayments(nats, world));
   const owned = stack.move();
   return world;
+}
+
+function configOf({ natsUrl, postgresUrl, publicOrigin, sandbox }: World): Config {
+  return {
+    host: '127.0.0.1',
+    port: 0,
+    logLevel: 'silent',
+    natsUrl,
+    natsReplicas: 1,
+    postgresUrl,
+    publicOrigin,
+    masterKey: testMasterKey,
+    telegramApiUrl: `${sandbox.url}/telegram`,
+    telegramUpdates: 'polling',
+    trustedProxies: ['loopback'],
+  };
 }
 
 /** The sandbox's control API, where the customers are played. */

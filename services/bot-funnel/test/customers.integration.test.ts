@@ -1,0 +1,136 @@
+/**
+ * Goal: a customer keeps what is his: the click over several bots, the version of the funnel that he
+ * entered, his say over his data; and the operator hears of money that goes back. Method: the real
+ * service between real NATS, Postgres and the sandbox's Telegram with two bots of one pool.
+ */
+import assert from 'node:assert/strict';
+import { newId } from '@rastro/runtime';
+import { eventually, putCatalog, sampleEvent, testLog } from '@rastro/testing';
+import t from 'tap';
+import { startService } from '../src/service.ts';
+import { press, refund, waitAndExpire } from './customers.ts';
+import { funnel, pixExpiryMs, products } from './everything-funnel.ts';
+import { envelopeOf, paid, shared } from './payments.ts';
+import { chargeOf, startWorld } from './world.ts';
+
+const operatorChatId = 900;
+
+t.setTimeout(110_000);
+const moreBots = ['demo_b_bot'];
+const world = await startWorld({ funnel, products, pixExpiryMs, operatorChatId, moreBots });
+const service = await startService(world.config(), testLog());
+t.teardown(async () => {
+  await service[Symbol.asyncDispose]();
+  await world[Symbol.asyncDispose]();
+});
+
+const startsOf = async (user: number) =>
+  (await world.recorded('FunnelStarted'))
+    .map(({ data }) => data)
+    .filter(({ telegramUserId }) => telegramUserId === user);
+
+const textsOf = async (user: number): Promise<string[]> =>
+  (await world.said(user)).map(({ text, caption }) => text ?? caption ?? '');
+
+await t.test('a click survives a change of bot within the pool', async (t) => {
+  const token = '1'.repeat(32);
+  await world.publish(sampleEvent('ClickTracked', { trackingToken: token }));
+  await world.start(6010, token);
+  await eventually(async () => assert.equal((await startsOf(6010)).length, 1));
+  await world.start(6010, '', 'demo_b_bot');
+  await eventually(async () => assert.equal((await startsOf(6010)).length, 2));
+  const [, second] = await startsOf(6010);
+  t.match(second, { botId: 'bot-1', trackingToken: token, poolId: 'promo', origin: 'click' });
+  const newer = '2'.repeat(32);
+  await world.publish(sampleEvent('ClickTracked', { trackingToken: newer }));
+  await world.start(6010, newer, 'demo_b_bot');
+  await eventually(async () => assert.equal((await startsOf(6010)).length, 3));
+  await world.start(6010);
+  await eventually(async () => assert.equal((await startsOf(6010)).length, 4));
+  t.match((await startsOf(6010))[3], { botId: 'bot-a', trackingToken: newer }, 'the last touch');
+  await world.start(6011, '', 'demo_b_bot');
+  await eventually(async () => assert.equal((await startsOf(6011)).length, 1));
+  t.match((await startsOf(6011))[0], { trackingToken: null, origin: 'organic' });
+});
+
+await t.test('privacy: asked, shown, erased, and a stranger afterwards', async (t) => {
+  const user = 6020;
+  const token = '3'.repeat(32);
+  await world.publish(sampleEvent('ClickTracked', { trackingToken: token }));
+  await world.start(user, token);
+  await world.start(operatorChatId);
+  for (const command of ['/privacidade', '/meusdados', '/apagar']) await world.write(user, command);
+  await press(world, user, '🗑 Sim, apagar');
+  await eventually(async () => {
+    const texts = (await textsOf(user)).join('\n');
+    assert.match(texts, /Responsável: Loja. Contato: privacidade@example.com/);
+    assert.match(texts, new RegExp(`Identificador do Telegram: ${user}[\\s\\S]*${token}`));
+    assert.match(texts, /Apagamos o que este bot sabia de você/);
+    assert.match((await textsOf(operatorChatId)).join('\n'), /pediu a exclusão dos seus dados/);
+  });
+  const [erased] = await world.recorded('ErasureRequested');
+  t.match(erased?.data, { botId: 'bot-a', trackingTokens: [token] });
+  const leadId = erased?.data.leadId ?? '';
+  const rows = await world.sql`
+    select 1 from events where event -> 'data' ->> 'telegramUserId' = ${String(user)}
+    union all select 1 from leads where telegram_user_id = ${user}
+    union all select 1 from timers where lead_id = ${leadId}`;
+  t.equal(rows.length, 0, 'nothing of him is left');
+  await world.start(user);
+  await eventually(async () => assert.equal((await startsOf(user)).length, 1));
+  t.match((await startsOf(user))[0], { trackingToken: null, origin: 'organic' });
+});
+
+await t.test('who is in version 1 finishes version 1', async (t) => {
+  const user = 6030;
+  await world.start(user);
+  await press(world, user, 'Mais');
+  await eventually(async () => assert.ok((await textsOf(user)).includes('Um e-book <b>')));
+  const changed = {
+    ...funnel,
+    steps: funnel.steps.map((step) => ({ ...step, text: `Novo: ${step.text}` })),
+  };
+  await putCatalog(world.nats, 'demo', [
+    { kind: 'funnel', id: 'default', data: changed, version: 2 },
+  ]);
+  await eventually(async () => {
+    await world.start(6031);
+    assert.ok((await textsOf(6031)).includes('Novo: Olá'));
+  });
+  await world.write(user, 'oi');
+  await press(world, user, 'Comprar');
+  await press(world, user, 'Não');
+  await waitAndExpire(world, user, pixExpiryMs + 100);
+  await eventually(async () => assert.ok((await textsOf(user)).includes('Por R$ 9,90?')));
+  const texts = await textsOf(user);
+  t.notOk(
+    texts.some((text) => text.startsWith('Novo:')),
+    'also what comes by itself',
+  );
+  await world.start(user);
+  await eventually(async () => assert.ok((await textsOf(user)).includes('Novo: Olá')));
+});
+
+await t.test('refunds and disputes reach the operator, each once', async (t) => {
+  const user = 6040;
+  await world.start(user);
+  for (const label of ['Mais', 'Comprar', 'Não']) await press(world, user, label);
+  const charge = await chargeOf(world, user);
+  await world.publish(paid(charge));
+  const disputedAt = new Date().toISOString();
+  const dispute = sampleEvent(
+    'PaymentDisputed',
+    { ...shared(charge), isOpen: true, disputedAt },
+    envelopeOf(charge),
+  );
+  await world.publish(dispute);
+  await world.publish({ ...dispute, id: newId() });
+  await refund(world, user);
+  await eventually(async () => {
+    const notes = (await textsOf(operatorChatId)).filter((text) => text.includes(charge.paymentId));
+    assert.equal(notes.length, 2, notes.join('\n'));
+    assert.match(notes.join('\n'), /Contestação[\s\S]*Suspenda o acesso[\s\S]*Reembolso/);
+    assert.match((await textsOf(user)).join('\n'), /Devolvemos o pagamento de E-book: R\$ 19,90/);
+  });
+  t.notMatch((await textsOf(user)).join('\n'), 'Contestação', 'the seller has no words for it');
+});
