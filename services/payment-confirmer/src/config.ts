@@ -1,4 +1,5 @@
 import { type Environment, readEnvironment, settings, wholeNumber } from '@rastro/runtime';
+import { defaultFailover } from './core/failover.ts';
 import { defaultSchedule } from './core/schedule.ts';
 
 export type Config = ReturnType<typeof readConfig>;
@@ -33,5 +34,7 @@ export function readConfig(environment: Environment) {
     pixExpirySeconds: env.PIX_EXPIRY_MINUTES * 60,
     /** When gateways are asked again; not from the environment, since their terms fix it. */
     schedule: defaultSchedule,
+    /** When the next account is tried; not from the environment, since our callers' waits fix it. */
+    failover: defaultFailover,
   };
 }

@@ -2,6 +2,7 @@
 import type { paymentsCreate, paymentsRevalidate, ReplyOf, RequestOf } from '@rastro/events';
 import type { Catalog, RequestResult } from '@rastro/messaging';
 import { type Logger, newId, type Sql } from '@rastro/runtime';
+import { findAttempt } from './adapters/charge-attempts.ts';
 import {
   askAgain,
   type Charge,
@@ -16,13 +17,13 @@ import {
   takeQuestion,
 } from './adapters/charges.ts';
 import { GatewayError } from './adapters/gateway-http.ts';
-import type { ChooseGateway } from './adapters/gateways.ts';
 import type { Metrics } from './adapters/metrics.ts';
 import type { StoredWebhook, WebhookOutcome } from './adapters/webhook-inbox.ts';
 import { mismatchOf } from './core/gateway.ts';
 import type { Schedule } from './core/schedule.ts';
 import type { Observe } from './observing.ts';
 import type { OpenCharges } from './opening.ts';
+import type { ObserveStray } from './straying.ts';
 
 type CreateRequest = RequestOf<typeof paymentsCreate>;
 type RevalidateRequest = RequestOf<typeof paymentsRevalidate>;
@@ -36,15 +37,17 @@ function refusal(code: 'not_found' | 'refused', message: string) {
 export interface CreateOptions {
   readonly sql: Sql;
   readonly catalog: Catalog;
-  readonly chooseGateway: ChooseGateway;
   readonly openCharge: OpenCharges;
-  readonly publicOrigin: string;
   readonly pixExpirySeconds: number;
 }
 
-/** `payments.create`: the caller says what is bought, the catalog for how much. */
+/**
+ * `payments.create`: the caller says what is bought, the catalog for how much. It may be somebody
+ * else's program: lead, Telegram user and tracking token are told on as they came, in an event of
+ * the caller's workspace, and mean nothing in any other.
+ */
 export function createPayment(options: CreateOptions) {
-  const { sql, openCharge } = options;
+  const { sql, catalog, openCharge } = options;
   return async (request: CreateRequest): Promise<Reply> => {
     const existing = await findByCheckout(sql, request.checkoutId);
     const charge = existing ?? (await newCharge(request, options));
@@ -52,7 +55,7 @@ export function createPayment(options: CreateOptions) {
     if (charge.workspaceId !== request.workspaceId) {
       return refusal('not_found', `There is no checkout ${request.checkoutId}.`);
     }
-    const opened = await openCharge(charge);
+    const opened = await openCharge(charge, accountsFor(charge, catalog));
     return opened.ok ? { ok: true, value: viewOf(opened.charge) } : opened;
   };
 }
@@ -61,7 +64,7 @@ async function newCharge(
   request: CreateRequest,
   options: CreateOptions,
 ): Promise<Charge | ReturnType<typeof refusal>> {
-  const { catalog, chooseGateway, publicOrigin, pixExpirySeconds, sql } = options;
+  const { catalog, pixExpirySeconds, sql } = options;
   const { workspaceId, checkoutId, botId, productId, poolId } = request;
   const own = <T extends { workspaceId: string }>(owned: T | undefined): T | undefined =>
     owned?.workspaceId === workspaceId ? owned : undefined;
@@ -73,13 +76,11 @@ async function newCharge(
   const pool = poolId === null ? undefined : catalog.get('pool', poolId);
   if (pool && !own(pool))
     return refusal('not_found', `There is no pool ${poolId} in ${workspaceId}.`);
-  const accountId = bot.item.account;
-  const account = own(catalog.get('account', accountId));
-  if (!account) {
-    return refusal('not_found', `There is no account ${accountId} in ${workspaceId}.`);
+  const { account: first, fallbackAccounts = [] } = bot.item;
+  const accountId = [first, ...fallbackAccounts].find((id) => own(catalog.get('account', id)));
+  if (accountId === undefined) {
+    return refusal('not_found', `There is no account ${first} in ${workspaceId}.`);
   }
-  const choice = chooseGateway(accountId);
-  if (!choice.ok) return refusal('refused', choice.message);
   const charge: NewCharge = {
     paymentId: newId(),
     checkoutId,
@@ -95,9 +96,16 @@ async function newCharge(
     amountCents: product.item.priceCents,
     currency: product.item.currency,
     expiresInSeconds: pixExpirySeconds,
-    callbackUrl: `${publicOrigin}/webhooks/${accountId}`,
   };
   return reserveCharge(sql, charge);
+}
+
+/** As the catalog has them now: an account that was added just now is already of help. */
+function accountsFor({ workspaceId, botId, accountId }: Charge, catalog: Catalog): string[] {
+  const bot = catalog.get('bot', botId);
+  // The bot may be gone by now, but not what its customer was promised.
+  if (bot?.workspaceId !== workspaceId) return [accountId];
+  return [bot.item.account, ...(bot.item.fallbackAccounts ?? [])];
 }
 
 function viewOf(charge: OpenCharge): PaymentView {
@@ -139,6 +147,7 @@ export interface WebhookOptions {
   readonly sql: Sql;
   readonly schedule: Schedule;
   readonly observe: Observe;
+  readonly observeStray: ObserveStray;
   readonly openCharge: OpenCharges;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -168,7 +177,7 @@ export function processWebhook(options: WebhookOptions) {
 }
 
 async function act(webhook: StoredWebhook, options: WebhookOptions): Promise<WebhookOutcome> {
-  const { sql, openCharge, metrics, log } = options;
+  const { sql, schedule, openCharge, observeStray, metrics, log } = options;
   const { id, accountId, kind } = webhook;
   const alarm = (mismatch: string) => {
     metrics.mismatches.inc({ kind, source: 'webhook' });
@@ -176,21 +185,46 @@ async function act(webhook: StoredWebhook, options: WebhookOptions): Promise<Web
   };
   const known = await findHinted(sql, webhook);
   if (!known) return 'unknown_charge';
-  if (known.accountId !== accountId) {
+  const attempt = await findAttempt(sql, { paymentId: known.paymentId, accountId });
+  if (!attempt) {
     alarm(`payment ${known.paymentId} is of account ${known.accountId}`);
     return 'mismatch';
   }
   // It was made, but we were stopped before we heard of it.
-  const opened = await openCharge(known);
-  if (!opened.ok) throw new GatewayError(opened.error.message);
-  const { paymentId, amountCents, currency } = known;
-  const chargeId = opened.charge.opened.gatewayChargeId;
+  const opening = await openCharge(known, [accountId]);
+  if (!opening.ok) throw new GatewayError(opening.error.message);
+  const { charge } = opening;
+  const causationId = `webhook-${id}`;
+  if (isStray(charge, webhook)) {
+    const chargeId = webhook.chargeId ?? attempt.gatewayChargeId;
+    const isKnown = chargeId !== null && chargeId === attempt.gatewayChargeId;
+    const found = await observeStray({ charge, accountId, chargeId, isKnown }, causationId);
+    if (found === 'not_yet') return retryStray(webhook, schedule);
+    if (found !== 'not_found') return found === 'mismatch' ? 'mismatch' : 'observed';
+    if (charge.accountId !== accountId) {
+      alarm(`account ${accountId} has no charge ${chargeId} for payment ${charge.paymentId}`);
+      return 'mismatch';
+    }
+  }
+  const { paymentId, amountCents, currency, opened } = charge;
+  const chargeId = opened.gatewayChargeId;
   const mismatch = mismatchOf({ chargeId, reference: paymentId, amountCents, currency }, webhook);
   if (mismatch !== null) alarm(mismatch);
   // Only the gateway's own answer counts, so asking is right whatever the message claimed.
-  const causationId = `webhook-${id}`;
   const outcome = await observeUntilBelieved(paymentId, { ...options, causationId });
   return outcome === 'observed' && mismatch !== null ? 'mismatch' : outcome;
+}
+
+/** About a charge that was made for this payment as well, and that no customer was shown. */
+const isStray = (charge: OpenCharge, webhook: StoredWebhook): boolean =>
+  charge.accountId !== webhook.accountId ||
+  (webhook.chargeId !== null && webhook.chargeId !== charge.opened.gatewayChargeId);
+
+const maxStrayAttempts = 4;
+
+/** Some gateways send the webhook before their own API knows; nobody else asks about a stray. */
+function retryStray({ attempts }: StoredWebhook, { minIntervalMs }: Schedule): WebhookOutcome {
+  return attempts < maxStrayAttempts ? { retryInMs: minIntervalMs } : 'observed';
 }
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -1,13 +1,23 @@
-/** Has a charge made at the gateway, the same one however often it is tried. */
+/** Has a charge made at the first account that will: one a payment, however often it is tried. */
 import { append } from '@rastro/event-store';
 import type { RequestProblem } from '@rastro/events';
 import type { Logger, Sql } from '@rastro/runtime';
-import { type Charge, isOpen, lockCharge, markOpen, type OpenCharge } from './adapters/charges.ts';
+import { settleAttempt, startAttempt } from './adapters/charge-attempts.ts';
+import {
+  type Charge,
+  findCharge,
+  isOpen,
+  lockCharge,
+  markOpen,
+  type OpenCharge,
+} from './adapters/charges.ts';
+import type { Circuits } from './adapters/circuits.ts';
 import { GatewayError } from './adapters/gateway-http.ts';
 import type { Account, ChooseGateway } from './adapters/gateways.ts';
 import type { Metrics } from './adapters/metrics.ts';
 import { brCodeProblem } from './core/br-code.ts';
-import { disproofOf, type OpenedCharge } from './core/gateway.ts';
+import { attemptMs, type Failover } from './core/failover.ts';
+import { disproofOf, type Gateway, type OpenedCharge, type Opening } from './core/gateway.ts';
 import { decide, initialState, subjectOf } from './core/payment.ts';
 import { nextCheckMs, type Schedule } from './core/schedule.ts';
 import { streamOf, wrap } from './observing.ts';
@@ -15,63 +25,143 @@ import { streamOf, wrap } from './observing.ts';
 export interface OpeningOptions {
   readonly sql: Sql;
   readonly chooseGateway: ChooseGateway;
+  readonly circuits: Circuits;
+  readonly failover: Failover;
+  readonly publicOrigin: string;
   readonly schedule: Schedule;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
 
-export type OpeningResult =
-  | { readonly ok: true; readonly charge: OpenCharge }
-  | { readonly ok: false; readonly error: RequestProblem };
+type Opened = { readonly ok: true; readonly charge: OpenCharge };
 
-/** Resolves with the open charge; those who ask for the same one at once share one attempt. */
-export type OpenCharges = (charge: Charge) => Promise<OpeningResult>;
+export type OpeningResult = Opened | { readonly ok: false; readonly error: RequestProblem };
+
+/**
+ * Resolves with the open charge; those who ask for the same one at once share one attempt.
+ * @param accountIds which may make it, the preferred one first. Once one has, it stays.
+ */
+export type OpenCharges = (charge: Charge, accountIds: readonly string[]) => Promise<OpeningResult>;
 
 export function createOpenCharges(options: OpeningOptions): OpenCharges {
   const underWay = new Map<string, Promise<OpeningResult>>();
-  return async (charge) => {
+  return async (charge, accountIds) => {
     if (isOpen(charge)) return { ok: true, charge };
-    const { paymentId } = charge;
+    const key = [charge.paymentId, ...accountIds].join(' ');
     const attempt =
-      underWay.get(paymentId) ??
-      openCharge(charge, options).finally(() => underWay.delete(paymentId));
-    underWay.set(paymentId, attempt);
+      underWay.get(key) ??
+      openCharge(charge, accountIds, options).finally(() => underWay.delete(key));
+    underWay.set(key, attempt);
     return attempt;
   };
 }
 
-async function openCharge(charge: Charge, options: OpeningOptions): Promise<OpeningResult> {
-  const { chooseGateway, metrics, log } = options;
-  const { paymentId, accountId, amountCents, currency, productName } = charge;
+/** Why an account made no charge; `message` is for whoever asked, `reason` for the log. */
+interface Failure {
+  readonly ok: false;
+  readonly outcome: 'unavailable' | 'refused' | 'mismatch' | 'unusable';
+  readonly kind: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
+async function openCharge(
+  charge: Charge,
+  accountIds: readonly string[],
+  options: OpeningOptions,
+): Promise<OpeningResult> {
+  const { sql, circuits, failover, metrics, log } = options;
+  const { paymentId } = charge;
+  const endsAtMs = Date.now() + failover.budgetMs;
+  const order = circuits.order(accountIds);
+  const failures: Failure[] = [];
+  for (const [index, accountId] of order.entries()) {
+    const left = { leftMs: endsAtMs - Date.now(), accountsLeft: order.length - index };
+    const timeoutMs = attemptMs(failover, left);
+    if (timeoutMs === null) break;
+    const result = await tryAccount(charge, { accountId, timeoutMs }, options);
+    if (result.ok) return result;
+    const { kind, outcome, reason } = result;
+    metrics.attempts.inc({ kind, outcome });
+    const line = { paymentId, accountId, outcome, reason, next: order[index + 1] ?? null };
+    log[outcome === 'unavailable' ? 'warn' : 'error'](line, 'an account made no charge');
+    failures.push(result);
+    // Another process may have had more luck: a further charge would be one too many.
+    const known = await findCharge(sql, paymentId);
+    if (known && isOpen(known)) return { ok: true, charge: known };
+  }
+  return refusalOf(failures);
+}
+
+/** Asking again helps as long as one of the accounts might then make it. */
+function refusalOf(failures: readonly Failure[]): OpeningResult {
+  const isAway = failures.some(({ outcome }) => outcome === 'unavailable');
+  const message = failures.map((failure) => failure.message).join(' ');
+  const code = isAway ? 'unavailable' : 'refused';
+  return { ok: false, error: { code, message: message.slice(0, 1024) } };
+}
+
+async function tryAccount(
+  charge: Charge,
+  { accountId, timeoutMs }: { accountId: string; timeoutMs: number },
+  options: OpeningOptions,
+): Promise<Opened | Failure> {
+  const { sql, chooseGateway, publicOrigin, metrics } = options;
+  const { paymentId, workspaceId } = charge;
   const choice = chooseGateway(accountId);
-  if (!choice.ok) return refusal('refused', choice.message);
+  if (!choice.ok || choice.workspaceId !== workspaceId) {
+    const foreign = `There is no account ${accountId} in ${workspaceId}.`;
+    const message = choice.ok ? foreign : choice.message;
+    return { ok: false, outcome: 'unusable', kind: 'none', reason: message, message };
+  }
   const { gateway, account } = choice;
-  const order = {
-    paymentId,
-    amountCents,
-    currency,
-    description: productName.slice(0, 140),
-    expiresInSeconds: charge.expiresInSeconds,
-    callbackUrl: charge.callbackUrl,
-  };
+  const { kind } = gateway;
+  const key = { paymentId, accountId };
+  const attempt = await startAttempt(sql, key, `${publicOrigin}/webhooks/${accountId}`);
+  const asked = { ...charge, callbackUrl: attempt.callbackUrl };
+  const answer = await ask(gateway, asked, { accountId, timeoutMs, ...options });
+  const problem = answer.ok ? problemOf(answer.charge, charge) : null;
+  if (answer.ok && problem === null) {
+    metrics.attempts.inc({ kind, outcome: 'opened' });
+    return recordOpening(charge, { opened: answer.charge, account }, options);
+  }
+  const failure = answer.ok ? mismatch(accountId, problem ?? '') : answer;
+  if (answer.ok) metrics.mismatches.inc({ kind, source: 'creation' });
+  await settleAttempt(sql, key, { problem: failure.reason });
+  return { ok: false, kind, ...failure };
+}
+
+type Refusal = Omit<Failure, 'ok' | 'kind'>;
+
+async function ask(
+  gateway: Gateway,
+  charge: Charge & { readonly callbackUrl: string },
+  options: { accountId: string; timeoutMs: number; circuits: Circuits },
+): Promise<Extract<Opening, { ok: true }> | ({ readonly ok: false } & Refusal)> {
+  const { accountId, timeoutMs, circuits } = options;
+  const { paymentId, amountCents, currency, productName, expiresInSeconds, callbackUrl } = charge;
+  const description = productName.slice(0, 140);
+  const what = { amountCents, currency, description };
+  circuits.start(accountId);
   try {
-    const opening = await gateway.createCharge(order);
-    if (!opening.ok) {
-      log.error({ paymentId, accountId, reason: opening.reason }, 'a gateway refused a charge');
-      return refusal('refused', `The gateway of account ${accountId} refused: ${opening.reason}.`);
-    }
-    const problem = problemOf(opening.charge, charge);
-    if (problem !== null) {
-      metrics.mismatches.inc({ kind: gateway.kind, source: 'creation' });
-      log.error({ paymentId, accountId, problem }, 'a gateway made another charge than asked for');
-      return refusal('refused', `The charge of account ${accountId} cannot be used: ${problem}.`);
-    }
-    return await recordOpening(charge, { opened: opening.charge, account }, options);
+    const order = { paymentId, ...what, expiresInSeconds, callbackUrl };
+    const opening = await gateway.createCharge(order, timeoutMs);
+    circuits.answered(accountId);
+    if (opening.ok) return opening;
+    const { reason } = opening;
+    const message = `The gateway of account ${accountId} refused: ${reason}.`;
+    return { ok: false, outcome: 'refused', reason, message };
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    log.warn({ paymentId, accountId, err: error }, 'a gateway did not make a charge; ask again');
-    return refusal('unavailable', `The gateway of account ${accountId} is away; try again.`);
+    circuits.failed(accountId);
+    const message = `The gateway of account ${accountId} is away; try again.`;
+    return { ok: false, outcome: 'unavailable', reason: error.message, message };
   }
+}
+
+function mismatch(accountId: string, reason: string): Refusal {
+  const message = `The charge of account ${accountId} cannot be used: ${reason}.`;
+  return { outcome: 'mismatch', reason, message };
 }
 
 function problemOf(opened: OpenedCharge, charge: Charge): string | null {
@@ -85,19 +175,26 @@ function problemOf(opened: OpenedCharge, charge: Charge): string | null {
 async function recordOpening(
   { paymentId }: Charge,
   { opened, account }: { opened: OpenedCharge; account: Account },
-  { sql, schedule, metrics }: OpeningOptions,
-): Promise<OpeningResult> {
-  return sql.begin(async (tx): Promise<OpeningResult> => {
+  { sql, schedule, metrics, log }: OpeningOptions,
+): Promise<Opened> {
+  const { id: accountId, kind: gateway, checkoutNotice } = account;
+  const { chargeId: gatewayChargeId, pixCode } = opened;
+  return sql.begin(async (tx): Promise<Opened> => {
     const charge = await lockCharge(tx, paymentId);
-    if (isOpen(charge)) return { ok: true, charge };
+    await settleAttempt(tx, { paymentId, accountId }, { gatewayChargeId });
+    if (isOpen(charge)) {
+      const isOther = charge.opened.gatewayChargeId !== gatewayChargeId;
+      if (isOther) log.warn({ paymentId, accountId }, 'one charge too many; nobody is shown it');
+      return { ok: true, charge };
+    }
     const now = new Date();
     const time = now.toISOString();
     const data = {
-      ...subjectOf(charge),
-      gateway: account.kind,
-      gatewayChargeId: opened.chargeId,
-      pixCode: opened.pixCode,
-      checkoutNotice: account.checkoutNotice,
+      ...subjectOf({ ...charge, accountId }),
+      gateway,
+      gatewayChargeId,
+      pixCode,
+      checkoutNotice,
       createdAt: time,
       expiresAt: opened.expiresAt,
     };
@@ -106,14 +203,12 @@ async function recordOpening(
       wrap(event, { workspaceId, time, causationId: checkoutId }),
     );
     await append(tx, { streamId: streamOf(paymentId), expectedVersion: 0, events });
-    const expiresAt = new Date(opened.expiresAt);
-    await markOpen(tx, paymentId, {
-      charge: opened,
-      nextCheckAt: firstCheck(charge, { opened, schedule, now }),
-    });
+    const nextCheckAt = firstCheck(charge, { opened, schedule, now });
+    await markOpen(tx, { paymentId, accountId }, { charge: opened, nextCheckAt });
     metrics.payments.inc({ status: 'pending' });
-    const { chargeId: gatewayChargeId, pixCode } = opened;
-    return { ok: true, charge: { ...charge, opened: { gatewayChargeId, pixCode, expiresAt } } };
+    const expiresAt = new Date(opened.expiresAt);
+    const fields = { gatewayChargeId, pixCode, expiresAt };
+    return { ok: true, charge: { ...charge, accountId, opened: fields } };
   });
 }
 
@@ -129,8 +224,4 @@ function firstCheck(
     nowMs: now.getTime(),
   });
   return nextMs === null ? null : new Date(nextMs);
-}
-
-function refusal(code: RequestProblem['code'], message: string): OpeningResult {
-  return { ok: false, error: { code, message: message.slice(0, 1024) } };
 }

@@ -20,6 +20,7 @@ import {
   type RunningService,
 } from '@rastro/runtime';
 import { takeDueQuestions } from './adapters/charges.ts';
+import { createCircuits } from './adapters/circuits.ts';
 import { createGatewayAgent } from './adapters/gateway-http.ts';
 import { createGateways } from './adapters/gateways.ts';
 import { createPaymentMetrics } from './adapters/metrics.ts';
@@ -37,6 +38,7 @@ import {
 import { createObserve } from './observing.ts';
 import { createOpenCharges } from './opening.ts';
 import { addRoutes } from './routes.ts';
+import { createObserveStray } from './straying.ts';
 
 const service = 'payment-confirmer';
 const schema = 'payments';
@@ -50,11 +52,16 @@ const pollMs = 1_000;
 /** Opens PIX charges, and believes in a payment only once the gateway itself has said so. */
 export async function startService(config: Config, log: Logger): Promise<RunningService> {
   await using stack = new AsyncDisposableStack();
-  const { schedule, publicOrigin, pixExpirySeconds } = config;
+  const { schedule, failover, publicOrigin, pixExpirySeconds } = config;
 
   const sql = connectPostgres({ url: config.postgresUrl, schema, service, maxConnections });
   stack.defer(() => sql.end({ timeout: 5 }));
-  await checkSchema(sql, schema, ['events', 'outbox', 'charges', 'webhooks'], folders);
+  await checkSchema(
+    sql,
+    schema,
+    ['events', 'outbox', 'charges', 'charge_attempts', 'webhooks'],
+    folders,
+  );
   const nats = stack.use(
     await connectNats({
       url: config.natsUrl,
@@ -78,10 +85,14 @@ export async function startService(config: Config, log: Logger): Promise<Running
   stack.use(await startOutboxRelay({ sql, schema, publish, onError }));
   const edges = { sql, chooseGateway, schedule, metrics, log };
   const observe = createObserve(edges);
-  const openCharge = createOpenCharges(edges);
-  const webhooks = stack.use(startWebhookWorker({ ...edges, observe, openCharge, onError }));
+  const observeStray = createObserveStray(edges);
+  const circuits = createCircuits(failover, log);
+  const openCharge = createOpenCharges({ ...edges, circuits, failover, publicOrigin });
+  const webhooks = stack.use(
+    startWebhookWorker({ ...edges, observe, observeStray, openCharge, onError }),
+  );
   stack.use(startReconciler({ ...edges, observe, onError }));
-  const handle = createPayment({ ...edges, catalog, openCharge, publicOrigin, pixExpirySeconds });
+  const handle = createPayment({ sql, catalog, openCharge, pixExpirySeconds });
   stack.use(await serveRequests(nats, { definition: paymentsCreate, service, handle }));
   const revalidate = revalidatePayment({ ...edges, observe });
   stack.use(

@@ -3,15 +3,13 @@
  * Method: concurrent and repeated requests, bad gateways, and a process that is killed just after
  * the gateway has answered and before it can commit.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { newId } from '@rastro/runtime';
-import { eventually, putCatalog, sampleCatalog, testMasterKey } from '@rastro/testing';
+import { eventually, putCatalog, sampleCatalog } from '@rastro/testing';
 import t from 'tap';
 import { readConfig } from '../src/config.ts';
+import { startProcess, startProxy } from './stand-ins.ts';
 import {
   atBank,
   bought,
@@ -89,6 +87,9 @@ await t.test('what is refused, and why', async (t) => {
   t.match(await code({ ...other, botId: 'bot-woovi' }), /^refused: .*woovi/);
   t.match(await code({ workspaceId: 'NO' }), /^invalid_request/);
   t.match(await code({ checkoutId: 'x' }), /^invalid_request/);
+  t.match(await code({ leadId: 'x' }), /^invalid_request/);
+  t.match(await code({ telegramUserId: -1 }), /^invalid_request/);
+  t.match(await code({ trackingToken: "' or 1=1" }), /^invalid_request/);
   const mine = await bought(world);
   t.match(
     await code({ ...other, botId: 'bot-other', checkoutId: mine.checkoutId }),
@@ -137,48 +138,6 @@ await t.test('gateways that fail, refuse or hand out a wrong code', async (t) =>
   t.equal(await wrong({ pix_code: undefined }), 'unavailable');
 });
 
-/** Passes everything on to the sandbox, and lets a test strike before the answer goes back. */
-async function startProxy(onAnswer: (request: IncomingMessage) => Promise<void>) {
-  const server = createServer((request, reply) => {
-    void (async () => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of request) chunks.push(chunk as Buffer);
-      const headers = { ...request.headers } as Record<string, string>;
-      for (const name of ['host', 'connection', 'content-length', 'transfer-encoding']) {
-        delete headers[name];
-      }
-      const { method = 'GET', url } = request;
-      const body = method === 'GET' ? null : Buffer.concat(chunks);
-      const answer = await fetch(`${world.sandbox.url}${url}`, { method, headers, body });
-      const text = await answer.text();
-      await onAnswer(request);
-      reply.writeHead(answer.status, { 'content-type': 'application/json' }).end(text);
-    })();
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
-}
-
-async function startProcess(): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../src/main.ts')], {
-    env: {
-      NATS_URL: world.config.natsUrl,
-      POSTGRES_URL: world.config.postgresUrl,
-      RASTRO_MASTER_KEY: testMasterKey.toString('base64'),
-      PUBLIC_ORIGIN: world.config.publicOrigin,
-      PORT: String(world.config.port),
-      LOG_LEVEL: 'warn',
-    },
-    stdio: 'ignore',
-  });
-  await eventually(async () => {
-    const answer = await fetch(`${world.config.publicOrigin}/readyz`);
-    if (!answer.ok) throw new Error(await answer.text());
-  });
-  return child;
-}
-
 await t.test('SIGKILL between the answer of the gateway and the commit', async (t) => {
   let strike: 'POST' | 'GET' | null = null;
   let child: ChildProcess;
@@ -187,17 +146,18 @@ await t.test('SIGKILL between the answer of the gateway and the commit', async (
     child.kill('SIGKILL');
     await once(child, 'exit');
   };
-  const { url, server } = await startProxy(async ({ method }) => {
+  const proxy = await startProxy(world, async ({ method }) => {
     if (method === strike) await kill();
   });
-  t.teardown(() => server.close());
+  t.teardown(() => proxy[Symbol.asyncDispose]());
+  const { url } = proxy;
   const account = sampleCatalog({ apiUrl: url }).filter(({ kind }) => kind === 'account');
   await putCatalog(
     world.nats,
     'demo',
     account.map((entry) => ({ ...entry, version: 2 })),
   );
-  child = await startProcess();
+  child = await startProcess(world);
   t.teardown(() => child.kill('SIGKILL'));
 
   await t.test('of a creation: the next try finds the same charge', async (t) => {
@@ -205,7 +165,7 @@ await t.test('SIGKILL between the answer of the gateway and the commit', async (
     strike = 'POST';
     t.match(await buy(world, { checkoutId }, 3_000), { ok: false });
     t.equal(strike, null, 'it was killed');
-    child = await startProcess();
+    child = await startProcess(world);
     const { paymentId } = await bought(world, { checkoutId });
     t.equal((await chargesOf(world, paymentId)).length, 1);
     await sees(world, paymentId, 'PaymentCreated');
@@ -219,7 +179,7 @@ await t.test('SIGKILL between the answer of the gateway and the commit', async (
       select payment_id from charges where checkout_id = ${checkoutId}`;
     const paymentId = row?.paymentId ?? '';
     await atBank(world, paymentId, 'pay');
-    child = await startProcess();
+    child = await startProcess(world);
     await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid');
   });
 
@@ -230,7 +190,7 @@ await t.test('SIGKILL between the answer of the gateway and the commit', async (
     await eventually(() => {
       if (strike !== null) throw new Error('not struck yet');
     });
-    child = await startProcess();
+    child = await startProcess(world);
     await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid');
     const events = await world.sql`
       select 1 from events where stream_id = ${`payment-${paymentId}`}`;

@@ -7,7 +7,7 @@ import {
   type RequestOf,
 } from '@rastro/events';
 import { ask, connectNats, type Nats } from '@rastro/messaging';
-import { newId, type RunningService, sealSecret, type Sql } from '@rastro/runtime';
+import { type Logger, newId, type RunningService, sealSecret, type Sql } from '@rastro/runtime';
 import { type Sandbox, startSandbox } from '@rastro/sandbox';
 import {
   eventually,
@@ -25,12 +25,19 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Webhook } from 'standardwebhooks';
 import type { Config } from '../src/config.ts';
+import { defaultFailover } from '../src/core/failover.ts';
 import { defaultSchedule } from '../src/core/schedule.ts';
 import { startService } from '../src/service.ts';
 
 export const otherSecrets = {
   apiKey: 'other_key',
   webhookSecret: `whsec_${Buffer.alloc(32, 9).toString('base64')}`,
+};
+
+/** Of the demo's second account, which a test puts into the catalog. */
+export const secondSecrets = {
+  apiKey: 'second_key',
+  webhookSecret: `whsec_${Buffer.alloc(32, 8).toString('base64')}`,
 };
 
 export interface World extends AsyncDisposable {
@@ -54,11 +61,12 @@ export async function startWorld(): Promise<World> {
   const port = await freePort();
   const publicOrigin = `http://127.0.0.1:${port}`;
   const { apiKey, webhookSecret } = sampleSecrets;
+  const pixAccounts = [{ apiKey, webhookSecret }, otherSecrets, secondSecrets];
   const sandbox = stack.use(
     await startSandbox({
       port: 0,
       publicOrigin,
-      world: { bots: [], pixels: [], pixAccounts: [{ apiKey, webhookSecret }, otherSecrets] },
+      world: { bots: [], pixels: [], pixAccounts },
     }),
   );
   const nats = stack.use(
@@ -84,6 +92,7 @@ export async function startWorld(): Promise<World> {
     trustedProxies: ['loopback'],
     pixExpirySeconds: 1_800,
     schedule: defaultSchedule,
+    failover: defaultFailover,
   };
   const owned = stack.move();
   const dispose = () => owned.disposeAsync();
@@ -132,8 +141,12 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-export function start(world: World, changes: Partial<Config> = {}): Promise<RunningService> {
-  return startService({ ...world.config, ...changes }, testLog());
+export function start(
+  world: World,
+  changes: Partial<Config> = {},
+  log: Logger = testLog(),
+): Promise<RunningService> {
+  return startService({ ...world.config, ...changes }, log);
 }
 
 type CreateRequest = RequestOf<typeof paymentsCreate>;
@@ -166,8 +179,10 @@ export interface SandboxCharge {
   readonly amount_cents: number;
   readonly currency: string;
   readonly status: string;
+  readonly pix_code: string;
 }
 
+/** Newest first. */
 export async function chargesOf(world: World, paymentId: string): Promise<SandboxCharge[]> {
   const url = `${world.sandbox.url}/control/pix/charges?external_reference=${paymentId}`;
   return (await (await fetch(url)).json()) as SandboxCharge[];
@@ -186,7 +201,16 @@ export async function atBank(
   action: 'pay' | 'refund' | 'dispute' | 'expire' | 'forge',
   body: object = {},
 ): Promise<void> {
-  const { charge_id: id } = await chargeOf(world, paymentId);
+  await chargeAtBank(world, await chargeOf(world, paymentId), action, body);
+}
+
+/** The same for one of several charges. */
+export async function chargeAtBank(
+  world: World,
+  { charge_id: id }: SandboxCharge,
+  action: 'pay' | 'refund' | 'dispute' | 'expire' | 'forge',
+  body: object = {},
+): Promise<void> {
   const response = await fetch(`${world.sandbox.url}/control/pix/charges/${id}/${action}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

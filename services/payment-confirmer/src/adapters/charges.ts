@@ -3,10 +3,10 @@ import type { Queryable, Transaction } from '@rastro/runtime';
 import type { OpenedCharge, PaymentStatus } from '../core/gateway.ts';
 import type { PaymentSubject } from '../core/payment.ts';
 
+/** Its account is the one that made it; before that, the one that was to be asked first. */
 export interface Charge extends PaymentSubject {
   readonly workspaceId: string;
   readonly expiresInSeconds: number;
-  readonly callbackUrl: string;
   readonly createdAt: Date;
   readonly status: PaymentStatus;
   /** Null while the gateway has not made it, or did and we never heard. */
@@ -29,8 +29,7 @@ export interface Question {
 
 export type OpenCharge = Charge & { readonly opened: OpenedFields };
 
-export type NewCharge = PaymentSubject &
-  Pick<Charge, 'workspaceId' | 'expiresInSeconds' | 'callbackUrl'>;
+export type NewCharge = PaymentSubject & Pick<Charge, 'workspaceId' | 'expiresInSeconds'>;
 
 type Row = Omit<Charge, 'opened'> & {
   readonly state: 'creating' | 'open';
@@ -68,13 +67,18 @@ export async function findCharge(sql: Queryable, paymentId: string): Promise<Cha
   return row && chargeOf(row);
 }
 
-/** For gateways that do not hand back our reference. */
+/** For gateways that do not hand back our reference; also by a charge that nobody was shown. */
 export async function findByGateway(
   sql: Queryable,
   { accountId, chargeId }: { accountId: string; chargeId: string },
 ): Promise<Charge | undefined> {
   const [row] = await sql<Row[]>`
-    select * from charges where account_id = ${accountId} and gateway_charge_id = ${chargeId}`;
+    select * from charges where payment_id in (
+      select payment_id from charges
+      where account_id = ${accountId} and gateway_charge_id = ${chargeId}
+      union select payment_id from charge_attempts
+      where account_id = ${accountId} and gateway_charge_id = ${chargeId})
+    limit 1`;
   return row && chargeOf(row);
 }
 
@@ -88,11 +92,11 @@ export async function lockCharge(tx: Transaction, paymentId: string): Promise<Ch
 
 export async function markOpen(
   tx: Transaction,
-  paymentId: string,
+  { paymentId, accountId }: { paymentId: string; accountId: string },
   { charge, nextCheckAt }: { charge: OpenedCharge; nextCheckAt: Date | null },
 ): Promise<void> {
   const { chargeId: gatewayChargeId, pixCode, expiresAt } = charge;
-  const changes = { state: 'open', gatewayChargeId, pixCode, expiresAt, nextCheckAt };
+  const changes = { state: 'open', accountId, gatewayChargeId, pixCode, expiresAt, nextCheckAt };
   await tx`update charges set ${tx(changes)} where payment_id = ${paymentId}`;
 }
 
@@ -102,6 +106,21 @@ export async function markAnswered(
   changes: { answeredCount: number; status: PaymentStatus; nextCheckAt: Date | null },
 ): Promise<void> {
   await tx`update charges set ${tx(changes)} where payment_id = ${paymentId}`;
+}
+
+/**
+ * The money came for another charge of this payment: from now on that one is asked about. Answers
+ * about the former one that are still under way count as overtaken.
+ */
+export async function markMoved(
+  tx: Transaction,
+  paymentId: string,
+  changes: { accountId: string; gatewayChargeId: string; status: PaymentStatus },
+): Promise<void> {
+  await tx`
+    update charges set ${tx(changes)}, asked_count = asked_count + 1,
+      answered_count = asked_count + 1, next_check_at = null
+    where payment_id = ${paymentId}`;
 }
 
 /**

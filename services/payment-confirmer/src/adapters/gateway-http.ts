@@ -12,16 +12,16 @@ export class GatewayError extends Error {
   }
 }
 
-// Below the ten seconds that whoever asks us for a charge waits.
-const timeoutMs = 8_000;
+// Below the ten seconds that whoever asks us about a charge waits.
+const maxTimeoutMs = 8_000;
 const maxAnswerBytes = 262_144;
 
 /** One pool of connections for all gateways. */
 export function createGatewayAgent(): Agent {
   return new Agent({
     connect: { timeout: 3_000 },
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
+    headersTimeout: maxTimeoutMs,
+    bodyTimeout: maxTimeoutMs,
     keepAliveTimeout: 10_000,
     maxResponseSize: maxAnswerBytes,
   });
@@ -32,6 +32,8 @@ export interface GatewayRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Where whoever asks has less time than a gateway may take. */
+  readonly timeoutMs?: number;
 }
 
 export type GatewayAnswer =
@@ -42,7 +44,7 @@ export type GatewayAnswer =
 /** @throws {GatewayError} on timeouts, resets, 429, 5xx, redirects and answers that are not JSON. */
 export async function askGateway(
   dispatcher: Dispatcher,
-  { method, url, headers, body }: GatewayRequest,
+  { method, url, headers, body, timeoutMs = maxTimeoutMs }: GatewayRequest,
 ): Promise<GatewayAnswer> {
   const { status, text } = await exchange(() =>
     request(url, {

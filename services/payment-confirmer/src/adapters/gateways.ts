@@ -110,7 +110,8 @@ function timed(gateway: Gateway, { gatewaySeconds }: Pick<Metrics, 'gatewaySecon
   }
   return {
     kind,
-    createCharge: (order) => measure('create', () => gateway.createCharge(order)),
+    createCharge: (order, timeoutMs) =>
+      measure('create', () => gateway.createCharge(order, timeoutMs)),
     getCharge: (chargeId) => measure('get', () => gateway.getCharge(chargeId)),
     refund: (chargeId, cents) => measure('refund', () => gateway.refund(chargeId, cents)),
     verifyWebhook: (delivery) => gateway.verifyWebhook(delivery),

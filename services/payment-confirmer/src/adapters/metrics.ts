@@ -13,6 +13,10 @@ export interface Metrics {
   readonly mismatches: Counter<'kind' | 'source'>;
   /** Statuses that are unknown or impossible: somebody should look. */
   readonly contradictions: Counter<'kind'>;
+  /** Each account that was asked for a charge, and whether it made one. */
+  readonly attempts: Counter<'kind' | 'outcome'>;
+  /** Money for a charge that no customer was shown: somebody should look. */
+  readonly strays: Counter<'kind' | 'outcome'>;
   readonly gatewaySeconds: Histogram<'kind' | 'operation' | 'outcome'>;
 }
 
@@ -49,6 +53,18 @@ export function createPaymentMetrics(service: string): Metrics {
       name: 'rastro_payment_contradictions_total',
       help: 'The gateway reported an unknown or impossible status; nothing was changed',
       labelNames: ['kind'],
+      registers,
+    }),
+    attempts: new Counter({
+      name: 'rastro_charge_attempts_total',
+      help: 'Accounts asked for a charge, by whether one was opened and why not',
+      labelNames: ['kind', 'outcome'],
+      registers,
+    }),
+    strays: new Counter({
+      name: 'rastro_payment_stray_charges_total',
+      help: 'Money for a charge that no customer was shown: accepted, or a surplus to give back',
+      labelNames: ['kind', 'outcome'],
       registers,
     }),
     gatewaySeconds: new Histogram({

@@ -86,12 +86,13 @@ export function createStandardWebhooksGateway(
   const chargeUrl = (chargeId: string) => `${apiUrl}/charges/${encodeURIComponent(chargeId)}`;
   return {
     kind: 'standard-webhooks',
-    async createCharge(order) {
+    async createCharge(order, timeoutMs) {
       const answer = await askGateway(dispatcher, {
         method: 'POST',
         url: `${apiUrl}/charges`,
         headers: { ...headers, 'idempotency-key': order.paymentId },
         body: orderBody(order),
+        timeoutMs,
       });
       return answer.kind === 'refused'
         ? { ok: false, reason: `${answer.status}, ${answer.problem}` }

@@ -73,7 +73,8 @@ export type WebhookVerdict =
 /** One account at one gateway. Methods reject with `GatewayError` when no answer can be had. */
 export interface Gateway {
   readonly kind: string;
-  createCharge(order: ChargeOrder): Promise<Opening>;
+  /** @param timeoutMs after which the outcome counts as unknown. */
+  createCharge(order: ChargeOrder, timeoutMs: number): Promise<Opening>;
   /** Null when the gateway knows no such charge. */
   getCharge(chargeId: string): Promise<ChargeReport | null>;
   /** @param amountCents at most what is left of the charge. */
@@ -97,6 +98,10 @@ export function mismatchOf(expected: ChargeIdentity, told: ChargeIdentity): stri
     .map((name) => `${name} is ${String(told[name])}, expected ${String(expected[name])}`);
   return wrong.length === 0 ? null : wrong.join('; ');
 }
+
+/** Statuses of a charge whose money is with the seller, even if not all of it or not undisputed. */
+export const hasMoney = (status: ChargeReport['status']): boolean =>
+  ['paid', 'partially_refunded', 'disputed'].includes(status);
 
 /** The same for a word that money depends on: an amount that nobody vouches for proves nothing. */
 export function disproofOf(expected: ChargeIdentity, told: ChargeIdentity): string | null {

@@ -41,7 +41,7 @@ export function evolve(state: State, event: PaymentEvent): State {
   if (state.status === 'none') return state;
   switch (event.type) {
     case 'PaymentPaid':
-      return { ...state, status: 'paid' };
+      return { ...state, status: 'paid', subject: subjectOf(event.data) };
     case 'PaymentExpired':
       return { ...state, status: 'expired' };
     case 'PaymentRefused':
@@ -95,6 +95,8 @@ export type Command =
       /** The gateway was asked and has answered; amount and reference were compared before. */
       readonly type: 'observe';
       readonly report: ChargeReport;
+      /** Whose report it is, where it is not of the charge that the customer was shown. */
+      readonly accountId?: string;
       readonly proof: DataOf<'PaymentPaid'>['proof'];
       /** ISO 8601. */
       readonly at: string;
@@ -122,6 +124,10 @@ export function contradictionIn(state: State, report: ChargeReport): string | nu
   return null;
 }
 
+/** Whether money that comes now is this payment's, and not a second time the same. */
+export const isAwaitingMoney = ({ status }: State): boolean =>
+  status === 'pending' || status === 'expired';
+
 /** Statuses that only a charge has whose money came, wherever it went afterwards. */
 const isPaidStatus = (status: ChargeReport['status']): boolean =>
   ['paid', 'partially_refunded', 'refunded', 'disputed', 'charged_back'].includes(status);
@@ -142,20 +148,21 @@ function observeUnpaid(state: OpenPayment, { report, at }: Observation): Payment
 
 /** A refund or dispute of a payment that we never saw paid says both, in order. */
 function observePaid(state: OpenPayment, observation: Observation): PaymentEvent[] {
-  const isNews = state.status === 'pending' || state.status === 'expired';
-  const payment = isNews ? [paid(state, observation)] : [];
+  const payment = isAwaitingMoney(state) ? [paid(state, observation)] : [];
   const afterwards = payment.reduce(evolve, state) as OpenPayment;
   return [...payment, ...observeMoney(afterwards, observation)];
 }
 
-function paid(state: OpenPayment, { report, proof, at }: Observation): PaymentEvent {
+function paid(state: OpenPayment, observation: Observation): PaymentEvent {
+  const { report, proof, at } = observation;
+  const { accountId = state.subject.accountId } = observation;
   // A gateway's clock may run ahead of ours; nothing was paid in the future.
   const paidAt = report.paidAt !== null && report.paidAt < at ? report.paidAt : at;
   const isLate = state.status === 'expired' || paidAt > state.expiresAt;
   const { endToEndId } = report;
   return {
     type: 'PaymentPaid',
-    data: { ...state.subject, paidAt, confirmedAt: at, endToEndId, isLate, proof },
+    data: { ...state.subject, accountId, paidAt, confirmedAt: at, endToEndId, isLate, proof },
   };
 }
 

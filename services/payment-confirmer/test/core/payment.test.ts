@@ -135,6 +135,27 @@ await t.test('time: expiry only once it is over, late money is marked, no future
   });
 });
 
+await t.test('money at another account than the one that was shown', async (t) => {
+  const elsewhere = { accountId: 'pix-second' };
+  const at = (event: PaymentEvent) =>
+    ({ ...event, data: { ...event.data, ...elsewhere } }) as PaymentEvent;
+  const stray = { ...observe('paid'), ...elsewhere };
+  t.doesNotThrow(() => {
+    given(created).when(stray).expect(at(paid()));
+    given(created, expired)
+      .when({ ...observe('paid', after), ...elsewhere })
+      .expect(at(paid(after, true)));
+    given(created, at(paid())).when(stray).expect();
+    // Whatever comes later is said of the account that has the money.
+    given(created, at(paid()))
+      .when(observe('refunded'))
+      .expect(at(refunded(1990)));
+    given(created, at(paid()))
+      .when(observe('disputed'))
+      .expect(at(disputed(true)));
+  });
+});
+
 await t.test('money that goes back', async (t) => {
   t.doesNotThrow(() => {
     const partial = observe('partially_refunded', inTime, { refundedCents: 500 });
