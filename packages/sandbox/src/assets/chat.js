@@ -59,6 +59,7 @@ function renderMessage(message) {
   const bubble = h(
     'div',
     { class: `bubble${photo ? ' with-photo' : ''}` },
+    linkedFile(message),
     photo && h('img', { src: `/telegram/file/${photo.file_id}`, alt: 'Imagem', ...sizeOf(photo) }),
     text === undefined ? null : h('div', { class: 'text' }, formatted(text, entities, copy)),
     h('small', { class: 'time' }, message.edit_date ? `editada ${time}` : time, isMine && ' ✓✓'),
@@ -81,6 +82,23 @@ function renderMessage(message) {
     bubble,
     rows.length > 0 && keyboard,
   );
+}
+
+/** Files that the stand-in knows by their address only; the browser fetches them, if it can. */
+function linkedFile(message) {
+  const { video, animation, audio, voice, document: paper } = message;
+  const moving = video ?? animation;
+  if (moving) {
+    const looped = { autoplay: true, loop: true, muted: true };
+    const shown = { class: 'file', src: moving.url, controls: true, preload: 'metadata' };
+    return h('video', { ...shown, ...(animation ? looped : {}) });
+  }
+  const sound = audio ?? voice;
+  if (sound) return h('audio', { class: 'file', src: sound.url, controls: true, preload: 'none' });
+  if (!paper) return null;
+  const name = paper.url.split(/[?#]/)[0].split('/').at(-1) || paper.url;
+  const link = { class: 'file', href: paper.url, target: '_blank', rel: 'noopener noreferrer' };
+  return h('a', link, `📄 ${name}`);
 }
 
 function sizeOf({ width, height }) {

@@ -14,6 +14,8 @@ const contentSecurityPolicy = [
   "script-src 'self'",
   "style-src 'self'",
   "img-src 'self'",
+  // Files that bots send by address.
+  'media-src http: https:',
   "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",

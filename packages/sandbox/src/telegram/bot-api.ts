@@ -4,9 +4,11 @@ import {
   type BotContext,
   deleteMessage,
   editMessageCaption,
+  editMessageMedia,
   editMessageReplyMarkup,
   editMessageText,
   sendChatAction,
+  sendLinked,
   sendMessage,
   sendPhoto,
 } from './bot-methods.ts';
@@ -39,8 +41,16 @@ export const methods: Record<string, Method> = {
   }),
   sendmessage: (bot, parameters) => ({ result: sendMessage(bot, parameters) }),
   sendphoto: async (bot, parameters) => ({ result: await sendPhoto(bot, parameters) }),
+  sendvideo: (bot, parameters) => ({ result: sendLinked(bot, parameters, 'video') }),
+  sendanimation: (bot, parameters) => ({ result: sendLinked(bot, parameters, 'animation') }),
+  sendaudio: (bot, parameters) => ({ result: sendLinked(bot, parameters, 'audio') }),
+  sendvoice: (bot, parameters) => ({ result: sendLinked(bot, parameters, 'voice') }),
+  senddocument: (bot, parameters) => ({ result: sendLinked(bot, parameters, 'document') }),
   editmessagetext: (bot, parameters) => ({ result: editMessageText(bot, parameters) }),
   editmessagecaption: (bot, parameters) => ({ result: editMessageCaption(bot, parameters) }),
+  editmessagemedia: async (bot, parameters) => ({
+    result: await editMessageMedia(bot, parameters),
+  }),
   editmessagereplymarkup: (bot, parameters) => ({
     result: editMessageReplyMarkup(bot, parameters),
   }),

@@ -1,4 +1,5 @@
 /** The Bot API's methods that need more than a line, each as Telegram checks and answers it. */
+import { type LinkedType, linkedFile, linkedTypes, takeInputMedia, takePhoto } from './media.ts';
 import type { TelegramStore } from './store.ts';
 import { chatOf } from './store.ts';
 import {
@@ -20,7 +21,6 @@ export interface BotContext {
 
 const maxTextLength = 4096;
 const maxCaptionLength = 1024;
-const maxPhotoBytes = 10 * 1024 * 1024;
 
 export function sendMessage(bot: BotContext, parameters: Parameters): Message {
   const conversation = openConversation(bot, parameters);
@@ -32,9 +32,19 @@ export function sendMessage(bot: BotContext, parameters: Parameters): Message {
 export async function sendPhoto(bot: BotContext, parameters: Parameters): Promise<Message> {
   const conversation = openConversation(bot, parameters);
   const caption = captionFields(formattedText(parameters, 'caption', 'caption_entities'));
-  const size = await takePhoto(bot, parameters);
+  const size = await takePhoto(bot.store, parameters);
   const message = newMessage(bot, conversation, parameters);
   Object.assign(message, { photo: [size] }, caption);
+  return deliver(bot, conversation, message);
+}
+
+/** sendVideo, sendAnimation, sendAudio, sendVoice and sendDocument, by address. */
+export function sendLinked(bot: BotContext, parameters: Parameters, type: LinkedType): Message {
+  const conversation = openConversation(bot, parameters);
+  const caption = captionFields(formattedText(parameters, 'caption', 'caption_entities'));
+  const file = linkedFile(type, textOf(parameters, type));
+  const message = newMessage(bot, conversation, parameters);
+  Object.assign(message, { [type]: file }, caption);
   return deliver(bot, conversation, message);
 }
 
@@ -48,11 +58,36 @@ export function editMessageText(bot: BotContext, parameters: Parameters): Messag
 
 export function editMessageCaption(bot: BotContext, parameters: Parameters): Message {
   const { conversation, message } = ownMessage(bot, parameters, 'edit');
-  if (message.photo === undefined) throw badRequest('there is no caption in the message to edit');
+  if (!hasMedia(message)) throw badRequest('there is no caption in the message to edit');
   const fields = captionFields(formattedText(parameters, 'caption', 'caption_entities'));
   const { caption: _caption, caption_entities: _entities, ...rest } = message;
   return saveEdited(bot, conversation, message, { ...rest, ...fields }, parameters);
 }
+
+/** Also adds a file to a text, whose words are then gone. */
+export async function editMessageMedia(bot: BotContext, parameters: Parameters): Promise<Message> {
+  ownMessage(bot, parameters, 'edit');
+  const { file, caption } = await takeInputMedia(bot.store, parameters);
+  const fields = captionFields(formattedText(caption, 'caption', 'caption_entities'));
+  // Read again: while a picture was fetched somebody else may have changed or deleted it.
+  const { conversation, message } = ownMessage(bot, parameters, 'edit');
+  if (message.voice !== undefined) throw badRequest("message can't be edited");
+  const rest = { ...message };
+  for (const key of contentKeys) delete rest[key];
+  return saveEdited(bot, conversation, message, { ...rest, ...file, ...fields }, parameters);
+}
+
+const contentKeys = [
+  'text',
+  'entities',
+  'caption',
+  'caption_entities',
+  'photo',
+  ...linkedTypes,
+] as const;
+
+const hasMedia = (message: Message): boolean =>
+  message.photo !== undefined || linkedTypes.some((type) => message[type] !== undefined);
 
 export function editMessageReplyMarkup(bot: BotContext, parameters: Parameters): Message {
   const { conversation, message } = ownMessage(bot, parameters, 'edit');
@@ -147,36 +182,6 @@ function captionFields({ text, entities }: FormattedText): Partial<Message> {
   return { caption: text, ...(entities.length === 0 ? {} : { caption_entities: entities }) };
 }
 
-async function takePhoto(bot: BotContext, parameters: Parameters) {
-  const named = textOf(parameters, 'photo');
-  const attached = /^attach:\/\/(.+)$/.exec(named ?? '')?.[1] ?? 'photo';
-  const upload = parameters.files.get(attached);
-  if (upload === undefined && named === null) throw badRequest('there is no photo in the request');
-  if (upload === undefined) {
-    const known = bot.store.photo(named ?? '');
-    if (known !== undefined) return known.size;
-  }
-  const bytes = upload ?? (await download(named ?? ''));
-  if (bytes.length > maxPhotoBytes) throw new BotApiError(413, 'Request Entity Too Large');
-  const photo = bot.store.savePhoto(bytes);
-  if (photo === null) throw badRequest('IMAGE_PROCESS_FAILED');
-  return photo.size;
-}
-
-async function download(url: string): Promise<Buffer> {
-  if (!/^https?:\/\//i.test(url)) {
-    const wrong = "wrong remote file identifier specified: can't unserialize it. Wrong last symbol";
-    throw badRequest(wrong);
-  }
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    return Buffer.from(await response.arrayBuffer());
-  } catch {
-    throw badRequest('failed to get HTTP URL content');
-  }
-}
-
 function ownMessage(bot: BotContext, parameters: Parameters, purpose: 'edit' | 'delete') {
   const conversation = openConversation(bot, parameters);
   const messageId = integerOf(parameters, 'message_id', 0);
@@ -210,6 +215,5 @@ function saveEdited(
 }
 
 function contentOf(message: Message): string {
-  const { text, entities, caption, caption_entities, reply_markup } = message;
-  return JSON.stringify([text, entities, caption, caption_entities, reply_markup]);
+  return JSON.stringify([...contentKeys.map((key) => message[key]), message.reply_markup]);
 }

@@ -31,6 +31,7 @@ export function registerTelegramControl(
       commands: store.commands(username),
     })),
   );
+  registerLimits(app, store);
   app.get('/control/telegram/chats', () => store.conversations());
 
   app.get<ChatRoute>('/control/telegram/chats/:username/:userId', ({ params }) => {
@@ -73,6 +74,28 @@ export function registerTelegramControl(
         return reply.code(400).send({ error: 'A Telegram user id is a positive integer.' });
       }
       return act(customers, username, userId, action, body ?? {}, reply);
+    },
+  );
+}
+
+/** The strict flood limit: read with what broke it, set, or taken away with nulls. */
+function registerLimits(app: FastifyInstance, store: TelegramStore): void {
+  app.get('/control/telegram/limits', () => store.flood.state());
+  app.post<{ Body: Record<string, unknown> | undefined }>(
+    '/control/telegram/limits',
+    ({ body }, reply) => {
+      const read = (key: string): number | null => {
+        const value = body?.[key] ?? null;
+        if (value === null) return null;
+        return typeof value === 'number' && value >= 1 ? value : Number.NaN;
+      };
+      const perChatPerSecond = read('perChatPerSecond');
+      const perBotPerSecond = read('perBotPerSecond');
+      if (Number.isNaN(perChatPerSecond) || Number.isNaN(perBotPerSecond)) {
+        return reply.code(400).send({ error: 'A limit is a number of at least 1, or null.' });
+      }
+      store.flood.set({ perChatPerSecond, perBotPerSecond });
+      return reply.send(store.flood.state());
     },
   );
 }

@@ -5,7 +5,7 @@ import { type Answer, answerWith } from '../faults/answer.ts';
 import type { FaultAction, Faults } from '../faults/rules.ts';
 import type { WorldBot, WorldHolder } from '../world.ts';
 import { methods } from './bot-api.ts';
-import type { Parameters } from './parameters.ts';
+import { type Parameters, textOf } from './parameters.ts';
 import type { TelegramStore } from './store.ts';
 import { BotApiError, type User } from './types.ts';
 import type { UpdateQueue } from './updates.ts';
@@ -72,6 +72,7 @@ export async function callMethod(
   const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
   if (method === undefined) return { status: 404, body: errorBody(404, 'Not Found') };
   try {
+    store.flood.admit(bot.username, name, textOf(parameters, 'chat_id'));
     const context = { username: bot.username, me: botUserOf(bot), store };
     const answer = await method(context, parameters, queue);
     return { status: 200, body: { ok: true, ...answer } };

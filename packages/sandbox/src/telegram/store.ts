@@ -1,6 +1,7 @@
 /** Conversations, messages, pictures and numbers of the Telegram stand-in. */
 import { randomInt } from 'node:crypto';
-import type { Journal } from '../journal.ts';
+import type { Journal, Table } from '../journal.ts';
+import { Flood } from './flood.ts';
 import { OpenQueries } from './open-queries.ts';
 import { readPhoto, type StoredPhoto } from './photo.ts';
 import type { Conversation, Message, User } from './types.ts';
@@ -35,6 +36,7 @@ export interface TelegramStore {
   /** What a person sees of a pressed button and of "typing…"; not kept across restarts. */
   live(bot: string, userId: number): LiveState;
   queries: OpenQueries;
+  flood: Flood;
   reset(): void;
 }
 
@@ -55,22 +57,8 @@ export function createTelegramStore(journal: Journal): TelegramStore {
   const commands = journal.table<BotCommand[]>('telegram.commands', 1000);
   const numbers = journal.table<number>('telegram.numbers', 10_000);
   let live = new Map<string, LiveState>();
-  // Message numbers of each conversation, so that reading one does not read all.
-  let index = new Map<string, Set<number>>();
-  const indexOf = (bot: string, userId: number) => {
-    const key = `${bot}/${userId}`;
-    const found = index.get(key) ?? new Set<number>();
-    index.set(key, found);
-    return found;
-  };
-  for (const [key, message] of messages.entries()) {
-    const [bot = '', userId = ''] = key.split('/');
-    indexOf(bot, Number(userId)).add(message.message_id);
-  }
-  messages.onEvict((key, message) => {
-    const [bot = '', userId = ''] = key.split('/');
-    indexOf(bot, Number(userId)).delete(message.message_id);
-  });
+  const indexOf = indexMessages(messages);
+  const flood = new Flood();
 
   return {
     conversation: (bot, userId) => conversations.get(`${bot}/${userId}`),
@@ -78,14 +66,14 @@ export function createTelegramStore(journal: Journal): TelegramStore {
       conversations.values().filter((one) => bot === undefined || one.bot === bot),
     saveConversation: (one) => conversations.put(`${one.bot}/${one.user.id}`, one),
     messages: (bot, userId) =>
-      [...indexOf(bot, userId)].flatMap((id) => messages.get(`${bot}/${userId}/${id}`) ?? []),
+      [...indexOf.chat(bot, userId)].flatMap((id) => messages.get(`${bot}/${userId}/${id}`) ?? []),
     message: (bot, userId, id) => messages.get(`${bot}/${userId}/${id}`),
     saveMessage(bot, userId, message) {
-      indexOf(bot, userId).add(message.message_id);
+      indexOf.chat(bot, userId).add(message.message_id);
       messages.put(`${bot}/${userId}/${message.message_id}`, message);
     },
     deleteMessage(bot, userId, id) {
-      indexOf(bot, userId).delete(id);
+      indexOf.chat(bot, userId).delete(id);
       messages.delete(`${bot}/${userId}/${id}`);
     },
     savePhoto(bytes) {
@@ -110,13 +98,33 @@ export function createTelegramStore(journal: Journal): TelegramStore {
       return state;
     },
     queries: new OpenQueries(maxOpenQueries),
+    flood,
     reset() {
       // The numbers go on: a bot that lived through the reset must not see one twice.
       for (const table of [conversations, messages, photos, commands]) table.clear();
       live = new Map();
-      index = new Map();
+      indexOf.clear();
+      flood.set({ perChatPerSecond: null, perBotPerSecond: null });
     },
   };
+}
+
+/** Message numbers of each conversation, so that reading one does not read all. */
+function indexMessages(messages: Table<Message>) {
+  const index = new Map<string, Set<number>>();
+  const chat = (bot: string, userId: number): Set<number> => {
+    const key = `${bot}/${userId}`;
+    const found = index.get(key) ?? new Set<number>();
+    index.set(key, found);
+    return found;
+  };
+  const chatOfKey = (key: string): Set<number> => {
+    const [bot = '', userId = ''] = key.split('/');
+    return chat(bot, Number(userId));
+  };
+  for (const [key, message] of messages.entries()) chatOfKey(key).add(message.message_id);
+  messages.onEvict((key, message) => chatOfKey(key).delete(message.message_id));
+  return { chat, clear: () => index.clear() };
 }
 
 export function chatOf(user: User) {

@@ -26,6 +26,14 @@ export interface PhotoSize {
   file_size: number;
 }
 
+/** A file of which the sandbox knows only the address. */
+export interface LinkedFile {
+  file_id: string;
+  file_unique_id: string;
+  /** Not of the Bot API: where the chat page finds it. */
+  url: string;
+}
+
 export interface InlineButton {
   text: string;
   callback_data?: string;
@@ -46,6 +54,11 @@ export interface Message {
   text?: string;
   entities?: MessageEntity[];
   photo?: PhotoSize[];
+  video?: LinkedFile;
+  animation?: LinkedFile;
+  audio?: LinkedFile;
+  voice?: LinkedFile;
+  document?: LinkedFile;
   caption?: string;
   caption_entities?: MessageEntity[];
   reply_markup?: InlineKeyboard;
