@@ -69,6 +69,8 @@ const tables = [
   'payment_requests',
   'messages',
   'timers',
+  'chat_lanes',
+  'bot_paces',
   'bot_health',
 ];
 

@@ -42,7 +42,7 @@ export interface World extends AsyncDisposable, Gateway {
   readonly publicOrigin: string;
   config(overrides?: Partial<Config>): Config;
   control(path: string, body?: object): Promise<unknown>;
-  /** What the bot has said to a customer, oldest first. */
+  /** What the bot has said to a customer, oldest first; not what it is about to edit. */
   said(userId: number, username?: string): Promise<SentMessage[]>;
   start(userId: number, payload?: string, username?: string): Promise<unknown>;
   write(userId: number, text: string): Promise<unknown>;
@@ -51,6 +51,10 @@ export interface World extends AsyncDisposable, Gateway {
   /** Everything of one type that the service has recorded, oldest first. */
   recorded<T extends EventType>(type: T): Promise<RastroEvent<T>[]>;
 }
+
+/** It stands there until it is edited into a PIX or a delivery link. */
+const isPlaceholder = (text: string | undefined): boolean =>
+  text !== undefined && /^(?:⏳ Gerando|📦 Preparando)/.test(text);
 
 /** Everything but the service itself, which each test starts in its own way. */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
@@ -93,7 +97,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     config: (overrides) => ({ ...configOf(world), ...overrides }),
     async said(userId, username) {
       const messages = (await control(`${chat(userId, username)}/messages`)) as SentMessage[];
-      return messages.filter(({ from }) => from.is_bot);
+      return messages.filter(({ from, text }) => from.is_bot && !isPlaceholder(text));
     },
     start: (userId, payload = '', username = firstBot.username) =>
       control(`${chat(userId, username)}/start`, { payload }),

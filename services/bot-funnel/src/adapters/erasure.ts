@@ -10,13 +10,13 @@ export interface Erasure {
 
 /**
  * The lead keeps its id and loses its person. Payments stay, for as long as the law asks for them,
- * without the Telegram user. A message that is being sent at this moment is forgotten afterwards.
+ * without the Telegram user.
  */
 export async function eraseLead(tx: Transaction, erasure: Erasure): Promise<void> {
   const { leadId, streamId, keptFrom } = erasure;
   await tx`delete from events where stream_id = ${streamId} and version < ${keptFrom}`;
   await tx`delete from timers where lead_id = ${leadId}`;
-  await tx`delete from messages where lead_id = ${leadId} and status <> 'sending'`;
+  await tx`delete from messages where lead_id = ${leadId}`;
   await tx`delete from payment_requests where lead_id = ${leadId} and status <> 'pending'`;
   await tx`
     update payment_requests set request = request || '{"telegramUserId": null}'

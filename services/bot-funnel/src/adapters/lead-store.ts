@@ -6,7 +6,7 @@ import type { PaymentFact } from '../core/checkout.ts';
 import type { Decision, Effect, LeadEvent } from '../core/decision.ts';
 import { type Click, clickOf, evolve, type Lead, newLead } from '../core/lead.ts';
 import { eraseLead } from './erasure.ts';
-import { queueMessage, releaseKeptMessages } from './message-table.ts';
+import { queueMessages, releaseKeptMessages } from './message-table.ts';
 import { requestPayment } from './payment-request-table.ts';
 import { cancelTimers, setTimer } from './timer-table.ts';
 
@@ -164,14 +164,14 @@ async function carryOut(
   switch (effect.type) {
     case 'sendMessage': {
       const { message, onceKey = null } = effect;
-      return queueMessage(tx, { row, trackingToken, message, onceKey });
+      return queueMessages(tx, [{ row, trackingToken, message, onceKey }]);
     }
     case 'tellOperator': {
       const { operatorChatId: chatId } = circumstances;
       if (chatId === undefined) return undefined;
       const { notice, onceKey } = effect;
       const message = { kind: 'notice', notice } as const;
-      return queueMessage(tx, { row, trackingToken: null, message, onceKey, chatId });
+      return queueMessages(tx, [{ row, trackingToken: null, message, onceKey, chatId }]);
     }
     case 'createPayment':
       return requestPayment(tx, row, effect);

@@ -1,11 +1,11 @@
-/** The outbox to Telegram: queued → sending → sent | failed. */
-import { type DataOf, envelop, type EventBody } from '@rastro/events';
-import { append, type Queryable, type Transaction } from '@rastro/event-store';
+/** The outbox to Telegram: queued → sent | failed; its chat's lane says when and by whom. */
+import type { Queryable, Transaction } from '@rastro/event-store';
 import { newId } from '@rastro/runtime';
 import type { Message } from '../core/message.ts';
-import { leaseSeconds } from './work-loop.ts';
+import type { Progress } from '../core/sending.ts';
+import type { ClaimedLane } from './lane-table.ts';
 
-export interface QueuedMessage {
+export interface QueuedMessage extends Progress {
   readonly messageId: string;
   readonly leadId: string;
   readonly workspaceId: string;
@@ -14,144 +14,79 @@ export interface QueuedMessage {
   readonly trackingToken: string | null;
   readonly kind: Message['kind'];
   readonly content: Message;
-  /** Including the one that has just been claimed. */
-  readonly attempts: number;
-  readonly partsSent: number;
   readonly streamVersion: number;
   readonly createdAt: Date;
 }
 
-/** Queues behind everything else of the chat; a second one of the same name is not queued. */
-export async function queueMessage(
-  tx: Transaction,
-  entry: {
-    row: { leadId: string; workspaceId: string; botId: string; telegramUserId: number };
-    trackingToken: string | null;
-    message: Message;
-    onceKey: string | null;
-    /** Another chat than the customer's own. */
-    chatId?: number;
-  },
-): Promise<void> {
-  const { row, trackingToken, message, onceKey, chatId = row.telegramUserId } = entry;
-  await tx`
-    insert into messages
-      (message_id, lead_id, workspace_id, bot_id, chat_id, tracking_token, kind, content, once_key)
-    values (${newId()}, ${row.leadId}, ${row.workspaceId}, ${row.botId}, ${chatId},
-      ${trackingToken}, ${message.kind}, ${tx.json(message as never)}, ${onceKey})
-    on conflict do nothing`;
+/** A message to be queued, of a lead whose Telegram user is known. */
+export interface NewMessage {
+  readonly row: { leadId: string; workspaceId: string; botId: string; telegramUserId: number };
+  /** Another chat than the lead's own. */
+  readonly chatId?: number;
+  readonly trackingToken: string | null;
+  readonly message: Message;
+  readonly onceKey: string | null;
 }
 
 /**
- * Marks messages as being sent, the oldest of each chat and one per chat. One whose process died
- * while it was sending is taken again: all kinds may arrive twice, none may get lost.
+ * Queues behind everything else of the chats, in the order given; a second one of the same name to
+ * the same lead is not queued.
  */
-export async function claimMessages(sql: Queryable, limit: number): Promise<QueuedMessage[]> {
+export async function queueMessages(
+  tx: Transaction,
+  messages: readonly NewMessage[],
+): Promise<void> {
+  if (messages.length === 0) return;
+  const column = <T>(read: (one: NewMessage) => T): T[] => messages.map(read);
+  // The conflict locks the lane until the commit, also where it is waiting already: whoever has
+  // just sent its last message sees this one before he calls the lane empty.
+  await tx`
+    with queued as (
+      insert into messages
+        (message_id, lead_id, workspace_id, bot_id, chat_id, tracking_token, kind, content, once_key)
+      select message_id, lead_id, workspace_id, bot_id, chat_id, tracking_token, kind,
+        content::jsonb, once_key
+      from unnest(${column(() => newId())}::uuid[], ${column(({ row }) => row.leadId)}::uuid[],
+        ${column(({ row }) => row.workspaceId)}::text[], ${column(({ row }) => row.botId)}::text[],
+        ${column(({ row, chatId }) => String(chatId ?? row.telegramUserId))}::bigint[],
+        ${column(({ trackingToken }) => trackingToken)}::text[],
+        ${column(({ message }) => message.kind)}::text[],
+        ${column(({ message }) => JSON.stringify(message))}::text[],
+        ${column(({ onceKey }) => onceKey)}::text[])
+        with ordinality as given (message_id, lead_id, workspace_id, bot_id, chat_id,
+          tracking_token, kind, content, once_key, place)
+      order by place
+      on conflict do nothing returning bot_id, chat_id),
+    paced as (
+      insert into bot_paces (bot_id) select distinct bot_id from queued order by bot_id
+      on conflict do nothing)
+    insert into chat_lanes (bot_id, chat_id, is_waiting)
+    select distinct bot_id, chat_id, true from queued order by bot_id, chat_id
+    on conflict (bot_id, chat_id) do update set is_waiting = true
+      where not chat_lanes.is_waiting`;
+}
+
+/** The oldest message of each lane that has one. */
+export async function nextMessages(
+  sql: Queryable,
+  lanes: readonly ClaimedLane[],
+): Promise<QueuedMessage[]> {
+  const botIds = lanes.map(({ botId }) => botId);
+  const chatIds = lanes.map(({ chatId }) => String(chatId));
   return sql<QueuedMessage[]>`
-    update messages set status = 'sending', attempts = attempts + 1,
-      leased_until = now() + ${leaseSeconds} * interval '1 second'
-    where position in (
-      select due.position from messages due
-      where due.status in ('queued', 'sending') and due.next_attempt_at <= now()
-        and (due.status = 'queued' or due.leased_until < now())
-        and not exists (
-          select 1 from messages other
-          where other.bot_id = due.bot_id and other.chat_id = due.chat_id
-            and other.position <> due.position and other.status in ('queued', 'sending')
-            and (other.position < due.position or other.status = 'sending'))
-      order by due.next_attempt_at limit ${limit} for update skip locked)
-    returning message_id, lead_id, workspace_id, bot_id, chat_id, tracking_token, kind, content,
-      attempts, parts_sent, stream_version, created_at`;
-}
-
-export async function renewMessages(
-  sql: Queryable,
-  messages: readonly QueuedMessage[],
-): Promise<void> {
-  const ids = messages.map(({ messageId }) => messageId);
-  await sql`
-    update messages set leased_until = now() + ${leaseSeconds} * interval '1 second'
-    where message_id = any(${ids}) and status = 'sending'`;
-}
-
-export async function markPartSent(sql: Queryable, messageId: string): Promise<void> {
-  await sql`update messages set parts_sent = parts_sent + 1 where message_id = ${messageId}`;
-}
-
-export async function postponeMessage(
-  sql: Queryable,
-  messageId: string,
-  postponement: { afterMs: number; code: number; reason: string },
-): Promise<void> {
-  const { afterMs, code, reason } = postponement;
-  await sql`
-    update messages set status = 'queued', error_code = ${code}, error = ${reason},
-      next_attempt_at = now() + ${afterMs} * interval '1 millisecond'
-    where message_id = ${messageId} and status = 'sending'`;
-}
-
-/** Records that Telegram has it. Whoever was slower than another process changes nothing. */
-export async function markSent(
-  tx: Transaction,
-  message: QueuedMessage,
-  sent: { telegramMessageId: number; at: string },
-): Promise<void> {
-  const { telegramMessageId, at } = sent;
-  const rows = await tx`
-    update messages set status = 'sent', telegram_message_id = ${telegramMessageId},
-      stream_version = stream_version + 1, error = null, error_code = null
-    where message_id = ${message.messageId} and status = 'sending'
-      and stream_version = ${message.streamVersion} returning 1`;
-  if (rows.length === 0) return;
-  const data = { ...identity(message), telegramMessageId, sentAt: at };
-  await record(tx, message, { type: 'MessageSent', data }, at);
-}
-
-export async function markFailed(
-  tx: Transaction,
-  message: QueuedMessage,
-  failure: { code: number; reason: string; at: string },
-): Promise<void> {
-  const { code, reason, at } = failure;
-  const rows = await tx`
-    update messages set status = 'failed', error_code = ${code}, error = ${reason},
-      stream_version = stream_version + 1
-    where message_id = ${message.messageId} and status = 'sending'
-      and stream_version = ${message.streamVersion} returning 1`;
-  if (rows.length === 0) return;
-  const data = { ...identity(message), errorCode: code, reason, failedAt: at };
-  await record(tx, message, { type: 'MessageFailed', data }, at);
-}
-
-function identity(
-  message: QueuedMessage,
-): Pick<DataOf<'MessageSent'>, 'leadId' | 'botId' | 'trackingToken' | 'messageId' | 'kind'> {
-  const { leadId, botId, trackingToken, messageId, kind } = message;
-  return { leadId, botId, trackingToken, messageId, kind };
-}
-
-async function record(
-  tx: Transaction,
-  message: QueuedMessage,
-  body: EventBody<'MessageSent' | 'MessageFailed'>,
-  at: string,
-): Promise<void> {
-  const { messageId, workspaceId, leadId, streamVersion } = message;
-  const event = envelop(body, {
-    id: newId(),
-    time: at,
-    source: 'bot-funnel',
-    workspaceId,
-    aggregateId: leadId,
-    causationId: messageId,
-  });
-  const streamId = `message-${messageId}`;
-  await append(tx, { streamId, expectedVersion: streamVersion, events: [event] });
+    select next.* from unnest(${botIds}::text[], ${chatIds}::bigint[]) as lane (bot_id, chat_id)
+    cross join lateral (
+      select message_id, lead_id, workspace_id, bot_id, chat_id, tracking_token, kind, content,
+        attempts, parts_sent, placeholder_id, is_without_links, stream_version, created_at
+      from messages
+      where bot_id = lane.bot_id and chat_id = lane.chat_id and status = 'queued'
+      order by position limit 1) as next`;
 }
 
 /**
  * Queues again what a blocked customer has missed. Steps are left out, since whoever comes back
- * is shown where he is; so is a PIX that is no longer payable.
+ * is shown where he is; so is a PIX that is no longer payable. A placeholder's id is kept: what it
+ * was edited into, with an answer that got lost, must not come twice.
  */
 export async function releaseKeptMessages(
   tx: Transaction,
@@ -159,7 +94,14 @@ export async function releaseKeptMessages(
   at: string,
 ): Promise<void> {
   await tx`
-    update messages set status = 'queued', attempts = 0, next_attempt_at = now(), created_at = now()
-    where lead_id = ${leadId} and status = 'failed' and error_code = 403 and kind <> 'step'
-      and (kind <> 'pix' or content -> 'pix' ->> 'expiresAt' > ${at})`;
+    with released as (
+      update messages set status = 'queued', attempts = 0, created_at = now()
+      where lead_id = ${leadId} and status = 'failed' and error_code = 403 and kind <> 'step'
+        and (kind <> 'pix' or content -> 'pix' ->> 'expiresAt' > ${at})
+        and chat_id = (select telegram_user_id from leads where lead_id = ${leadId})
+      returning bot_id, chat_id)
+    insert into chat_lanes (bot_id, chat_id, is_waiting)
+    select distinct bot_id, chat_id, true from released
+    on conflict (bot_id, chat_id) do update set is_waiting = true
+      where not chat_lanes.is_waiting`;
 }

@@ -2,20 +2,9 @@
 import { Api, GrammyError, HttpError, InputFile } from 'grammy';
 import { toBuffer } from 'qrcode';
 import type { MessagePart, PartMedia } from '../core/message-part.ts';
+import type { Call, CallFailure, CallResult } from '../core/sending.ts';
 
 export const allowedUpdates = ['message', 'callback_query', 'my_chat_member'] as const;
-
-/** How one call ended. `unknown`: it may have been carried out or not. */
-export type CallFailure =
-  | { readonly type: 'rate_limited'; readonly retryAfterMs: number; readonly reason: string }
-  | { readonly type: 'blocked'; readonly code: number; readonly reason: string }
-  | { readonly type: 'unauthorized'; readonly code: number; readonly reason: string }
-  | { readonly type: 'refused'; readonly code: number; readonly reason: string }
-  | { readonly type: 'unknown'; readonly code: number; readonly reason: string };
-
-export type CallResult<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly failure: CallFailure };
 
 export interface Telegram {
   /** The client of one token; it is kept, so that connections are. */
@@ -49,6 +38,10 @@ export async function attempt<T>(call: () => Promise<T>): Promise<CallResult<T>>
   }
 }
 
+/** What Telegram says where a message to edit was deleted, or cannot be reached any more. */
+const isGone = /message to edit not found|MESSAGE_ID_INVALID|message can't be edited/i;
+const isUnchanged = /message is not modified/i;
+
 function failureOf(error: unknown): CallFailure {
   if (error instanceof GrammyError) {
     const { error_code: code, description, parameters } = error;
@@ -56,6 +49,7 @@ function failureOf(error: unknown): CallFailure {
     if (code === 429) {
       return { type: 'rate_limited', retryAfterMs: (parameters.retry_after ?? 1) * 1_000, reason };
     }
+    if (isGone.test(description)) return { type: 'gone', code, reason };
     if (code === 403) return { type: 'blocked', code, reason };
     // 404 without a method's name being wrong is what Telegram says to a malformed token.
     if (code === 401 || code === 404) return { type: 'unauthorized', code, reason };
@@ -70,31 +64,64 @@ function failureOf(error: unknown): CallFailure {
   throw error;
 }
 
-/** @returns Telegram's message id */
-export async function sendPart(
-  api: Api,
-  chatId: number,
-  part: MessagePart,
-): Promise<CallResult<number>> {
-  const first = await attempt(() => callOf(api, chatId, part));
-  const hasLink = part.keyboard.flat().some((button) => 'url' in button);
-  if (first.ok || first.failure.type !== 'refused' || !hasLink) return first;
-  // One address that Telegram does not take as a button must not keep the whole text away.
-  const keyboard = part.keyboard.map((row) => row.filter((button) => !('url' in button)));
-  return attempt(() => callOf(api, chatId, { ...part, keyboard }));
+/** @returns Telegram's id of the message that was sent or edited */
+export async function carryOut(api: Api, chatId: number, call: Call): Promise<CallResult<number>> {
+  if (call.type !== 'edit') return attempt(() => sendPart(api, chatId, call.part));
+  const { telegramMessageId, part } = call;
+  const result = await attempt(() => editPart(api, chatId, telegramMessageId, part));
+  if (result.ok) return { ok: true, value: telegramMessageId };
+  // An edit that was carried out before, with an answer that got lost.
+  const isDone = result.failure.type === 'refused' && isUnchanged.test(result.failure.reason);
+  return isDone ? { ok: true, value: telegramMessageId } : result;
 }
 
-async function callOf(api: Api, chatId: number, part: MessagePart): Promise<number> {
-  const { html, keyboard, media, hasPreview } = part;
+function markupOf({ keyboard }: MessagePart) {
   const rows = keyboard.filter((row) => row.length > 0).map((row) => [...row]);
-  const markup = rows.length === 0 ? {} : { reply_markup: { inline_keyboard: rows } };
+  return rows.length === 0 ? {} : { reply_markup: { inline_keyboard: rows } };
+}
+
+const textOptions = (part: MessagePart) => ({
+  parse_mode: 'HTML' as const,
+  ...(part.hasPreview ? {} : { link_preview_options: { is_disabled: true } }),
+  ...markupOf(part),
+});
+
+const captionOf = ({ html }: MessagePart) =>
+  html === '' ? {} : ({ caption: html, parse_mode: 'HTML' } as const);
+
+async function sendPart(api: Api, chatId: number, part: MessagePart): Promise<number> {
+  const { html, media } = part;
+  const message =
+    media === null
+      ? await api.sendMessage(chatId, html, textOptions(part))
+      : await sendMedia(api, chatId, media, { ...captionOf(part), ...markupOf(part) });
+  return message.message_id;
+}
+
+async function editPart(
+  api: Api,
+  chatId: number,
+  messageId: number,
+  part: MessagePart,
+): Promise<void> {
+  const { html, media } = part;
   if (media === null) {
-    const preview = hasPreview ? {} : { link_preview_options: { is_disabled: true } };
-    const options = { parse_mode: 'HTML', ...preview, ...markup } as const;
-    return (await api.sendMessage(chatId, html, options)).message_id;
+    await api.editMessageText(chatId, messageId, html, textOptions(part));
+    return;
   }
-  const caption = html === '' ? {} : ({ caption: html, parse_mode: 'HTML' } as const);
-  return (await sendMedia(api, chatId, media, { ...caption, ...markup })).message_id;
+  const shown = { type: editedType(media), media: await fileOf(media), ...captionOf(part) };
+  await api.editMessageMedia(chatId, messageId, shown, markupOf(part));
+}
+
+/** A voice note cannot be edited in; it is shown as audio. */
+function editedType({ type }: PartMedia) {
+  if (type === 'qr') return 'photo';
+  return type === 'voice' ? 'audio' : type;
+}
+
+async function fileOf(media: PartMedia): Promise<InputFile | string> {
+  if (media.type !== 'qr') return media.url;
+  return new InputFile(await toBuffer(media.text, { margin: 2, width: 480 }), 'pix.png');
 }
 
 async function sendMedia(
@@ -103,25 +130,20 @@ async function sendMedia(
   media: PartMedia,
   options: Parameters<Api['sendPhoto']>[2],
 ): Promise<{ message_id: number }> {
+  const file = await fileOf(media);
   switch (media.type) {
-    case 'qr': {
-      const picture = new InputFile(
-        await toBuffer(media.text, { margin: 2, width: 480 }),
-        'pix.png',
-      );
-      return api.sendPhoto(chatId, picture, options);
-    }
+    case 'qr':
     case 'photo':
-      return api.sendPhoto(chatId, media.url, options);
+      return api.sendPhoto(chatId, file, options);
     case 'video':
-      return api.sendVideo(chatId, media.url, options);
+      return api.sendVideo(chatId, file, options);
     case 'animation':
-      return api.sendAnimation(chatId, media.url, options);
+      return api.sendAnimation(chatId, file, options);
     case 'audio':
-      return api.sendAudio(chatId, media.url, options);
+      return api.sendAudio(chatId, file, options);
     case 'voice':
-      return api.sendVoice(chatId, media.url, options);
+      return api.sendVoice(chatId, file, options);
     case 'document':
-      return api.sendDocument(chatId, media.url, options);
+      return api.sendDocument(chatId, file, options);
   }
 }

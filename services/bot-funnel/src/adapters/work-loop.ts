@@ -8,6 +8,10 @@ export interface WorkLoop extends AsyncDisposable {
 
 export interface WorkLoopOptions<T> {
   readonly concurrency: number;
+  /** How long to wait before looking again when nobody wakes the loop. */
+  readonly pollMs?: number;
+  /** The least time between two looks. */
+  readonly pauseMs?: number;
   /** Takes at most `limit` items for {@link leaseSeconds}. */
   readonly claim: (limit: number) => Promise<readonly T[]>;
   /** Has to settle the item; one that throws is claimed again once its lease has run out. */
@@ -20,11 +24,12 @@ export interface WorkLoopOptions<T> {
 /** How long a dead process's work waits for another one. */
 export const leaseSeconds = 10;
 const renewMs = 3_000;
-const pollMs = 500;
+const defaultPollMs = 500;
 
 /** Runs until disposed of, which waits for what is under way. */
 export function startWorkLoop<T>(options: WorkLoopOptions<T>): WorkLoop {
   const { concurrency, claim, work, renew, onError } = options;
+  const { pollMs = defaultPollMs, pauseMs = 0 } = options;
   const stopping = new AbortController();
   const items = new Set<T>();
   const tasks = new Set<Promise<void>>();
@@ -53,6 +58,7 @@ export function startWorkLoop<T>(options: WorkLoopOptions<T>): WorkLoop {
       }).catch(() => {});
       await Promise.race([woken.promise, poll]);
       waiting.abort();
+      if (pauseMs > 0) await delay(pauseMs);
     }
   }
   const renewing = setInterval(() => {

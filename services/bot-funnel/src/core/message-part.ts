@@ -39,3 +39,6 @@ export const plain = (html: string): MessagePart => ({
   placeholder: null,
   hasPreview: false,
 });
+
+/** What stands in the chat until it is edited into the rest. */
+export const placeholderPart = (text: string): MessagePart => plain(escapeHtml(text));
