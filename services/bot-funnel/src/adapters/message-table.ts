@@ -2,6 +2,7 @@
 import type { Queryable, Transaction } from '@rastro/event-store';
 import { newId } from '@rastro/runtime';
 import type { Message } from '../core/message.ts';
+import { chatPaceMs } from '../core/retry.ts';
 import type { Progress } from '../core/sending.ts';
 import type { ClaimedLane } from './lane-table.ts';
 
@@ -86,7 +87,8 @@ export async function nextMessages(
 /**
  * Queues again what a blocked customer has missed. Steps are left out, since whoever comes back
  * is shown where he is; so is a PIX that is no longer payable. A placeholder's id is kept: what it
- * was edited into, with an answer that got lost, must not come twice.
+ * was edited into, with an answer that got lost, must not come twice. The lane is taken from whoever
+ * sends there now: a refusal that he still brings home is older than the customer's return.
  */
 export async function releaseKeptMessages(
   tx: Transaction,
@@ -94,14 +96,14 @@ export async function releaseKeptMessages(
   at: string,
 ): Promise<void> {
   await tx`
-    with released as (
-      update messages set status = 'queued', attempts = 0, created_at = now()
-      where lead_id = ${leadId} and status = 'failed' and error_code = 403 and kind <> 'step'
-        and (kind <> 'pix' or content -> 'pix' ->> 'expiresAt' > ${at})
-        and chat_id = (select telegram_user_id from leads where lead_id = ${leadId})
-      returning bot_id, chat_id)
-    insert into chat_lanes (bot_id, chat_id, is_waiting)
-    select distinct bot_id, chat_id, true from released
-    on conflict (bot_id, chat_id) do update set is_waiting = true
-      where not chat_lanes.is_waiting`;
+    update messages set status = 'queued', attempts = 0, created_at = now()
+    where lead_id = ${leadId} and status = 'failed' and error_code = 403 and kind <> 'step'
+      and (kind <> 'pix' or content -> 'pix' ->> 'expiresAt' > ${at})
+      and chat_id = (select telegram_user_id from leads where lead_id = ${leadId})`;
+  // Also where nothing was kept: whoever claims an empty lane finds that out.
+  await tx`
+    update chat_lanes set is_waiting = true, lease_id = null,
+      due_at = now() + ${chatPaceMs} * interval '1 millisecond'
+    from leads where leads.lead_id = ${leadId} and chat_lanes.bot_id = leads.bot_id
+      and chat_lanes.chat_id = leads.telegram_user_id`;
 }

@@ -26,7 +26,7 @@ export interface Progress {
   readonly placeholderId: number | null;
   /** The next part goes without its link buttons. */
   readonly isWithoutLinks: boolean;
-  /** Calls that failed; a 429 is none. */
+  /** Failures of the next call so far; a 429 is none. */
   readonly attempts: number;
 }
 
@@ -82,11 +82,11 @@ export function afterCall(
   if (!result.ok) return afterFailure(call, progress, result.failure, circumstances);
   const { value: telegramMessageId } = result;
   if (call.type === 'placeholder') {
-    return unfinished({ ...progress, placeholderId: telegramMessageId });
+    return unfinished({ ...progress, placeholderId: telegramMessageId, attempts: 0 });
   }
   const partsSent = progress.partsSent + 1;
   if (partsSent >= parts.length) return { type: 'sent', telegramMessageId };
-  return unfinished({ ...progress, partsSent, placeholderId: null, isWithoutLinks: false });
+  return unfinished({ partsSent, placeholderId: null, isWithoutLinks: false, attempts: 0 });
 }
 
 const unfinished = (
