@@ -9,5 +9,11 @@ export { publishAll } from './publish-all.ts';
 export { publishEvent, publishJson, type RawPublication } from './publish.ts';
 export { ask, type RequestResult, serveRequests } from './requests.ts';
 export { isOutage, type Settlement } from './settlement.ts';
-export { type BatchExceptions, subscribe, subscribeBatch, subscribeRaw } from './subscribe.ts';
+export {
+  type BatchExceptions,
+  subscribe,
+  subscribeBatch,
+  subscribeRaw,
+  subscribeRawBatch,
+} from './subscribe.ts';
 export { defaultTopology, type StreamName, type TopologyOptions } from './topology.ts';

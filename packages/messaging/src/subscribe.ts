@@ -88,29 +88,48 @@ export function subscribeRaw<T>(
   });
 }
 
-/** Settlements of the events of a batch that are not simply acknowledged, by event id. */
-export type BatchExceptions = ReadonlyMap<string, Settlement>;
+/**
+ * Settlements of what of a batch is not simply acknowledged, by id; with an `error`, what becomes of
+ * a message whose handling threw.
+ */
+export type BatchExceptions = ReadonlyMap<string, Settlement | { readonly error: unknown }>;
 
-export interface SubscribeBatchOptions {
+interface BatchOptions<T> {
   readonly service: string;
   readonly purpose: string;
   readonly stream: StreamName;
   readonly filterSubjects: string[];
   readonly maxBatch: number;
-  /** How long the first event of a batch may wait for others. */
+  /** How long the first message of a batch may wait for others. */
   readonly lingerMs: number;
   /**
-   * A throw delivers the whole batch again; otherwise every event is acknowledged but those, by
-   * event id, for which another settlement is returned. Acknowledgements are not waited for, so an
-   * event that was handled may come again.
+   * A throw delivers the whole batch again; otherwise every message is acknowledged but those, by
+   * id, for which another settlement is returned. Acknowledgements are not waited for, so a message
+   * that was handled may come again.
    */
-  readonly handle: (events: RastroEvent[]) => Promise<BatchExceptions | void>;
+  readonly handle: (values: T[]) => Promise<BatchExceptions | void>;
 }
+
+export type SubscribeBatchOptions = BatchOptions<RastroEvent>;
 
 /** For projectors: many events in one transaction, acknowledged after its commit. */
 export function subscribeBatch(nats: Nats, options: SubscribeBatchOptions): Promise<Subscription> {
-  const { service, purpose, stream, filterSubjects, maxBatch, lingerMs, handle } = options;
-  let batch: { message: JsMsg; event: RastroEvent }[] = [];
+  return subscribeRawBatch(nats, { ...options, parse: parseEvent, idOf: ({ id }) => id });
+}
+
+export interface SubscribeRawBatchOptions<T> extends BatchOptions<T> {
+  readonly parse: (text: string) => Decoded<T>;
+  readonly idOf: (value: T) => string;
+}
+
+/** The same for messages that are no events. A message that cannot be read is a dead letter. */
+export function subscribeRawBatch<T>(
+  nats: Nats,
+  options: SubscribeRawBatchOptions<T>,
+): Promise<Subscription> {
+  const { service, purpose, stream, filterSubjects, maxBatch, lingerMs } = options;
+  const { parse, idOf, handle } = options;
+  let batch: { message: JsMsg; value: T }[] = [];
   let timer: NodeJS.Timeout | undefined;
   let flushing: Promise<void> = Promise.resolve();
 
@@ -121,11 +140,13 @@ export function subscribeBatch(nats: Nats, options: SubscribeBatchOptions): Prom
     batch = [];
     if (taken.length === 0) return;
     try {
-      const exceptions = await handle(taken.map(({ event }) => event));
-      for (const { message, event } of taken) {
-        const exception = exceptions?.get(event.id);
-        if (exception) await settler.settle(message, exception);
-        else settler.acknowledge(message);
+      const exceptions = await handle(taken.map(({ value }) => value));
+      for (const { message, value } of taken) {
+        const exception = exceptions?.get(idOf(value));
+        if (exception === undefined) settler.acknowledge(message);
+        else if (typeof exception === 'object' && 'error' in exception) {
+          await settler.fail(message, exception.error);
+        } else await settler.settle(message, exception);
       }
     } catch (error) {
       await Promise.all(taken.map(({ message }) => settler.fail(message, error)));
@@ -135,9 +156,9 @@ export function subscribeBatch(nats: Nats, options: SubscribeBatchOptions): Prom
     (flushing = flushing.then(() => flush(settler)));
 
   async function accept(message: JsMsg, settler: Settler): Promise<void> {
-    const decoded = parseEvent(message.string());
+    const decoded = parse(message.string());
     if (!decoded.ok) return settler.settle(message, { deadLetter: decoded.problem });
-    batch.push({ message, event: decoded.value });
+    batch.push({ message, value: decoded.value });
     if (batch.length >= maxBatch) await scheduleFlush(settler);
     else timer ??= setTimeout(() => void scheduleFlush(settler), lingerMs);
   }

@@ -1,5 +1,5 @@
-/** Event edge: customers' updates and what other services say, each in one transaction. */
-import type { Settlement } from '@rastro/messaging';
+/** Event edge: what other services say, each in one transaction. */
+import type { Catalog, Settlement } from '@rastro/messaging';
 import {
   isFirstDelivery,
   type Sql,
@@ -10,39 +10,28 @@ import type { RastroEvent } from '@rastro/events';
 import type { Logger } from '@rastro/runtime';
 import type { PaymentFact } from './core/checkout.ts';
 import { decide, type LeadCommand } from './core/decide.ts';
-import type { Incoming } from './core/incoming.ts';
-import type {
-  LiveEffect,
-  LoadedLead,
-  LeadRow,
-  SavingCircumstances,
-} from './adapters/lead-store.ts';
-import { type CommandOptions, commandOf, insideFunnel, namedClick } from './update-command.ts';
+import type { Occasion } from './adapters/decision-store.ts';
+import type { FunnelVersions } from './adapters/funnel-versions.ts';
+import { leadKey, type LeadOwner, type LoadedLead } from './adapters/lead-store.ts';
+import { insideFunnel } from './update-command.ts';
 
-/** What the handlers need of the database, so that they say what they do and not how. */
-export interface Leads {
-  open(tx: Transaction, who: Omit<LeadRow, 'leadId'>): Promise<LoadedLead>;
-  find(
-    tx: Transaction,
-    key: { leadId: string } | { botId: string; telegramUserId: number },
-  ): Promise<LoadedLead | null>;
-  save(
-    tx: Transaction,
-    loaded: LoadedLead,
-    decision: ReturnType<typeof decide>,
-    circumstances: SavingCircumstances,
-  ): Promise<LiveEffect[]>;
-  rememberPayment(tx: Transaction, leadId: string, event: RastroEvent): Promise<void>;
-}
-
-export interface HandlersOptions extends CommandOptions {
+export interface HandlersOptions {
   readonly sql: Sql;
   readonly log: Logger;
-  readonly leads: Leads;
-  readonly saveClick: (event: RastroEvent<'ClickTracked'>) => Promise<void>;
-  /** What is to do right after the commit; must not throw and is not waited for. */
-  readonly carryOut: (effects: readonly LiveEffect[], incoming: Incoming) => void;
-  /** Something may have been queued for Telegram or payment-confirmer, or for later. */
+  readonly catalog: Catalog;
+  readonly funnels: FunnelVersions;
+  readonly leads: {
+    findById(tx: Transaction, leadId: string): Promise<LoadedLead | null>;
+    find(tx: Transaction, owners: readonly LeadOwner[]): Promise<Map<string, LoadedLead>>;
+    save(
+      tx: Transaction,
+      loaded: LoadedLead,
+      decision: ReturnType<typeof decide>,
+      occasion: Omit<Occasion, 'decision'>,
+    ): Promise<void>;
+    rememberPayment(tx: Transaction, leadId: string, event: RastroEvent): Promise<void>;
+  };
+  /** Something may have been queued for Telegram. */
   readonly onQueued: () => void;
   /** Base of delivery links. */
   readonly publicOrigin: string;
@@ -50,74 +39,19 @@ export interface HandlersOptions extends CommandOptions {
 
 export type CommerceEvent = RastroEvent<PaymentFact['type'] | 'DeliveryIssued'>;
 
-export interface Handlers {
-  onUpdate(incoming: Incoming): Promise<Settlement>;
-  onCommerce(event: CommerceEvent): Promise<Settlement>;
-  onClick(event: RastroEvent<'ClickTracked'>): Promise<Settlement>;
-}
-
-export function createHandlers(options: HandlersOptions): Handlers {
-  return {
-    onUpdate: (incoming) => onUpdate(options, incoming),
-    onCommerce: (event) => onCommerce(options, event),
-    async onClick(event) {
-      await options.saveClick(event);
-      return 'ack';
-    },
-  };
-}
-
-const clickRetryMs = 300;
-
-async function onUpdate(options: HandlersOptions, incoming: Incoming): Promise<Settlement> {
-  const { sql, catalog, leads, carryOut, onQueued } = options;
-  const { botId, workspaceId, updateId, telegramUserId, content } = incoming;
-  const bot = catalog.get('bot', botId);
-  if (bot === undefined || bot.workspaceId !== workspaceId) {
-    return { deadLetter: `bot ${botId} is not in the catalog` };
-  }
-  const funnel = catalog.get('funnel', bot.item.funnel);
-  if (content.type === 'start' && funnel === undefined) {
-    return {
-      deadLetter: `bot ${botId} has funnel ${bot.item.funnel}, which is not in the catalog`,
-    };
-  }
-  const click = await namedClick(options, incoming);
-  if (click === 'not_yet') return { retryInMs: clickRetryMs };
-  const messageId = `${botId}:${updateId}`;
-  const effects = await withConflictRetry(() =>
-    sql.begin(async (tx) => {
-      if (!(await isFirstDelivery(tx, 'bot-funnel__updates', messageId))) return [];
-      const loaded =
-        content.type === 'contact'
-          ? await leads.find(tx, { botId, telegramUserId })
-          : await leads.open(tx, { workspaceId, botId, telegramUserId });
-      if (!loaded) return [];
-      const at = new Date().toISOString();
-      const command = await commandOf(options, tx, { incoming, loaded, click, funnel, at });
-      if (command === null) return [];
-      const decision = decide(loaded.lead, command);
-      const { operatorChatId } = bot.item;
-      return leads.save(tx, loaded, decision, { at, causationId: messageId, operatorChatId });
-    }),
-  );
-  onQueued();
-  carryOut(effects, incoming);
-  return 'ack';
-}
-
-async function onCommerce(options: HandlersOptions, event: CommerceEvent): Promise<Settlement> {
+export async function handleCommerce(
+  options: HandlersOptions,
+  event: CommerceEvent,
+): Promise<Settlement> {
   const { sql, catalog, leads, log, onQueued } = options;
-  const { botId, leadId, telegramUserId } = event.data;
+  const { botId, paymentId } = event.data;
   const bot = catalog.get('bot', botId)?.item;
   // An external runtime hears of its payments itself.
   if (bot?.runtime === 'external') return 'ack';
-  if (leadId === null && telegramUserId === null) return 'ack';
   await withConflictRetry(() =>
     sql.begin(async (tx) => {
       if (!(await isFirstDelivery(tx, 'bot-funnel__commerce', event.id))) return;
-      const key = leadId === null ? { botId, telegramUserId: telegramUserId ?? 0 } : { leadId };
-      const loaded = await leads.find(tx, key);
+      const loaded = await leadOf(options, tx, event);
       if (loaded?.row.workspaceId !== event.workspaceid) return;
       const at = new Date().toISOString();
       const command = await commandOfCommerce(options, tx, { event, loaded, at });
@@ -130,7 +64,6 @@ async function onCommerce(options: HandlersOptions, event: CommerceEvent): Promi
     }),
   );
   if (isReversal(event)) {
-    const { paymentId } = event.data;
     log.warn({ botId, paymentId, type: event.type }, 'money went back or is in dispute');
   }
   onQueued();
@@ -139,6 +72,19 @@ async function onCommerce(options: HandlersOptions, event: CommerceEvent): Promi
 
 const isReversal = ({ type }: CommerceEvent): boolean =>
   type === 'PaymentRefunded' || type === 'PaymentDisputed' || type === 'PaymentChargedBack';
+
+/** By its id; where a payment has none, by the Telegram user. */
+async function leadOf(
+  { leads }: HandlersOptions,
+  tx: Transaction,
+  event: CommerceEvent,
+): Promise<LoadedLead | null> {
+  const { botId, leadId, telegramUserId } = event.data;
+  if (leadId !== null) return leads.findById(tx, leadId);
+  if (telegramUserId === null) return null;
+  const owner = { workspaceId: event.workspaceid, botId, telegramUserId };
+  return (await leads.find(tx, [owner])).get(leadKey(owner)) ?? null;
+}
 
 async function commandOfCommerce(
   { publicOrigin, funnels }: HandlersOptions,

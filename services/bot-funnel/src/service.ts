@@ -1,6 +1,11 @@
 import { join } from 'node:path';
 import { checkSchema, eventStoreMigrations, startOutboxRelay } from '@rastro/event-store';
-import { paymentsCreate, paymentsRevalidate, type RastroEvent } from '@rastro/events';
+import {
+  paymentsCreate,
+  paymentsRevalidate,
+  type RastroEvent,
+  type RequestOf,
+} from '@rastro/events';
 import {
   ask,
   Catalog,
@@ -10,8 +15,6 @@ import {
   followCatalog,
   type Nats,
   publishEvent,
-  subscribe,
-  subscribeRaw,
   type Subscription,
 } from '@rastro/messaging';
 import {
@@ -29,15 +32,16 @@ import { type BotFleet, createBotFleet } from './adapters/bot-fleet.ts';
 import { type BotHealth, createBotHealth } from './adapters/bot-health.ts';
 import { createBotRunner } from './adapters/bot-runner.ts';
 import { type BotSecrets, createBotSecrets } from './adapters/bot-secrets.ts';
-import { findClick, saveClick } from './adapters/click-store.ts';
+import { findClicks, saveClicks } from './adapters/click-store.ts';
+import { saveDecision, saveDecisions } from './adapters/decision-store.ts';
 import { createFunnelVersions } from './adapters/funnel-versions.ts';
 import { startHousekeeping } from './adapters/housekeeping.ts';
 import {
-  findBoundClick,
   findLead,
-  openLead,
+  findLeads,
+  findUserClicks,
+  openLeads,
   rememberPayment,
-  saveDecision,
 } from './adapters/lead-store.ts';
 import { createLiveEffects } from './adapters/live-effects.ts';
 import { startMessageSender } from './adapters/message-sender.ts';
@@ -48,9 +52,9 @@ import { startTimers } from './adapters/timers.ts';
 import { storeUpdate } from './adapters/update-source.ts';
 import type { Incoming } from './core/incoming.ts';
 import type { Config } from './config.ts';
-import { createHandlers, type Handlers } from './handlers.ts';
 import { addRoutes } from './routes.ts';
-import { decodeUpdate, parseIncoming } from './update-schema.ts';
+import { subscribeAll } from './subscriptions.ts';
+import { decodeUpdate } from './update-schema.ts';
 
 const service = 'bot-funnel';
 const schema = 'funnel';
@@ -102,8 +106,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   };
   const fleet = stack.use(createFleet(parts, store));
   stack.use(await followCatalog(nats, { catalog, onChange: () => fleet.reconcile() }));
-  const handlers = startWork(parts, stack);
-  for (const subscription of await subscribeAll(nats, handlers)) stack.use(subscription);
+  for (const subscription of await startWork(parts, stack)) stack.use(subscription);
 
   const app = createHttpServer({ log, trustedProxies: config.trustedProxies });
   stack.defer(() => app.close());
@@ -135,86 +138,44 @@ function createFleet(
   return createBotFleet({ catalog, keep: createBotRunner(runner) });
 }
 
-/** Starts what works off tables, and returns the handlers that fill them. */
-function startWork(parts: Parts, stack: AsyncDisposableStack): Handlers {
+/** Starts what works off tables, and then what fills them. */
+function startWork(parts: Parts, stack: AsyncDisposableStack): Promise<Subscription[]> {
   const { config, log, sql, nats, catalog, secrets, health, metrics } = parts;
   const { apiOf } = secrets;
   const { sends, requests } = metrics;
+  const funnels = createFunnelVersions();
   const onUnauthorized = (botId: string): void => health.suspect(botId);
   const sender = stack.use(startMessageSender({ sql, log, apiOf, onUnauthorized, sends }));
+  const onMessage = (): void => sender.wake();
+  const createPayment = (request: RequestOf<typeof paymentsCreate>) =>
+    ask(nats.connection, paymentsCreate, request);
   const payments = stack.use(
-    startPaymentRequests({
-      sql,
-      log,
-      requests,
-      createPayment: (request) => ask(nats.connection, paymentsCreate, request),
-      onMessage: () => sender.wake(),
-    }),
+    startPaymentRequests({ sql, log, requests, createPayment, onMessage }),
   );
-  const live = stack.use(
-    createLiveEffects({
-      log,
-      apiOf,
-      revalidate: (workspaceId, paymentId) =>
-        ask(nats.connection, paymentsRevalidate, { workspaceId, paymentId }),
-    }),
-  );
-  const funnels = createFunnelVersions();
-  stack.use(startTimers({ sql, log, funnels, onMessage: () => sender.wake() }));
-  stack.use(
-    startHousekeeping({ sql, onError: (error) => log.error({ err: error }, 'nothing was swept') }),
-  );
-  return createHandlers({
-    sql,
-    log,
-    catalog,
-    publicOrigin: config.publicOrigin,
-    leads: { open: openLead, find: findLead, save: saveDecision, rememberPayment },
-    funnels,
-    findBoundClick,
-    findClick: (trackingToken) => findClick(sql, trackingToken),
-    saveClick: (event) => saveClick(sql, event.workspaceid, event.data),
-    carryOut: (effects, incoming) => live.carryOut(effects, incoming),
-    onQueued: () => {
-      sender.wake();
-      payments.wake();
+  stack.use(startTimers({ sql, log, funnels, onMessage }));
+  const onError = (error: unknown): void => log.error({ err: error }, 'nothing was swept');
+  stack.use(startHousekeeping({ sql, onError }));
+  const revalidate = (workspaceId: string, paymentId: string) =>
+    ask(nats.connection, paymentsRevalidate, { workspaceId, paymentId });
+  const live = stack.use(createLiveEffects({ log, apiOf, revalidate }));
+  const onQueued = (): void => {
+    sender.wake();
+    payments.wake();
+  };
+  const common = { sql, log, catalog, funnels, onQueued };
+  return subscribeAll(nats, {
+    saveClicks: (events) => saveClicks(sql, events),
+    commerce: {
+      ...common,
+      leads: { findById: findLead, find: findLeads, save: saveDecision, rememberPayment },
+      publicOrigin: config.publicOrigin,
+    },
+    updates: {
+      ...common,
+      leads: { open: openLeads, find: findLeads, save: saveDecisions },
+      findClicks: (tokens) => findClicks(sql, tokens),
+      findUserClicks,
+      carryOut: (effects, incoming) => live.carryOut(effects, incoming),
     },
   });
-}
-
-function subscribeAll(nats: Nats, handlers: Handlers): Promise<Subscription[]> {
-  return Promise.all([
-    subscribe(nats, {
-      service,
-      purpose: 'clicks',
-      stream: 'TRAFFIC',
-      types: ['ClickTracked'],
-      handle: (event) => handlers.onClick(event),
-    }),
-    subscribe(nats, {
-      service,
-      purpose: 'commerce',
-      stream: 'COMMERCE',
-      types: [
-        'PaymentCreated',
-        'PaymentPaid',
-        'PaymentExpired',
-        'PaymentRefused',
-        'PaymentRefunded',
-        'PaymentDisputed',
-        'PaymentChargedBack',
-        'DeliveryIssued',
-      ],
-      handle: (event) => handlers.onCommerce(event),
-    }),
-    subscribeRaw(nats, {
-      service,
-      purpose: 'updates',
-      stream: 'UPDATES',
-      filterSubjects: ['telegram.>'],
-      parse: parseIncoming,
-      keyOf: ({ botId, telegramUserId }) => `${botId}:${telegramUserId}`,
-      handle: (incoming) => handlers.onUpdate(incoming),
-    }),
-  ]);
 }

@@ -4,47 +4,25 @@ import type { Transaction } from '@rastro/event-store';
 import { newId, sha256Hex } from '@rastro/runtime';
 import type { LeadCommand } from './core/decide.ts';
 import { type FunnelSnapshot, parsePress, snapshotKeyOf } from './core/funnel.ts';
-import { type Incoming, trackingTokenIn } from './core/incoming.ts';
+import type { Incoming } from './core/incoming.ts';
 import { type Click, clickOf, type Lead } from './core/lead.ts';
-import { clickWaitMs } from './core/retry.ts';
-import type { KnownClick } from './adapters/click-store.ts';
 import type { FunnelVersions } from './adapters/funnel-versions.ts';
-import type { LoadedLead } from './adapters/lead-store.ts';
-
-type FunnelEntry = Parameters<FunnelVersions['keep']>[1];
+import type { UserClick } from './adapters/lead-store.ts';
 
 export interface CommandOptions {
   readonly catalog: Catalog;
   readonly funnels: FunnelVersions;
-  readonly findClick: (trackingToken: string) => Promise<KnownClick | undefined>;
-  readonly findBoundClick: (
-    tx: Transaction,
-    who: { workspaceId: string; telegramUserId: number; poolIds: readonly string[] },
-  ) => Promise<Click | null>;
-}
-
-/** The click that a START names: unknown, expired or another workspace's is an organic visit. */
-export async function namedClick(
-  { findClick }: CommandOptions,
-  incoming: Incoming,
-): Promise<Click | null | 'not_yet'> {
-  const { content, workspaceId, receivedAt } = incoming;
-  const token = content.type === 'start' ? trackingTokenIn(content.payload) : null;
-  if (token === null) return null;
-  const click = await findClick(token);
-  if (click === undefined) {
-    return Date.now() - Date.parse(receivedAt) < clickWaitMs ? 'not_yet' : null;
-  }
-  const { trackingToken, poolId } = click;
-  return click.workspaceId === workspaceId ? { trackingToken, poolId } : null;
 }
 
 export interface Situation {
   readonly incoming: Incoming;
-  readonly loaded: LoadedLead;
+  readonly lead: Lead;
+  /** The click that a START names. */
   readonly click: Click | null;
+  /** Those that users were bound to before, in whichever bots; the newest first. */
+  readonly userClicks: readonly UserClick[];
   /** As the catalog has it now. */
-  readonly funnel: FunnelEntry | undefined;
+  readonly funnel: Parameters<FunnelVersions['keep']>[1] | undefined;
   readonly at: string;
 }
 
@@ -54,9 +32,8 @@ export async function commandOf(
   tx: Transaction,
   situation: Situation,
 ): Promise<LeadCommand | null> {
-  const { incoming, loaded, at } = situation;
+  const { incoming, lead, at } = situation;
   const { content, workspaceId } = incoming;
-  const { lead } = loaded;
   const { funnels } = options;
   const inside = (): Promise<FunnelSnapshot | null> => insideFunnel(funnels, tx, workspaceId, lead);
   switch (content.type) {
@@ -85,7 +62,7 @@ async function startCommand(
   tx: Transaction,
   situation: Situation,
 ): Promise<LeadCommand | null> {
-  const { incoming, loaded, funnel, at } = situation;
+  const { incoming, click, funnel, at } = situation;
   const { telegramUserId, languageCode, isPremium } = incoming;
   if (funnel === undefined) return null;
   return {
@@ -95,26 +72,33 @@ async function startCommand(
     externalId: sha256Hex(String(telegramUserId)),
     languageCode,
     isPremium,
-    click: situation.click ?? (await survivingClick(options, tx, incoming, loaded.lead)),
+    click: click ?? survivingClick(options, situation),
     funnel: await options.funnels.keep(tx, funnel),
   };
 }
 
 /** A customer whom an ad led into another bot of the pool is still that ad's customer here. */
-async function survivingClick(
-  { catalog, findBoundClick }: CommandOptions,
-  tx: Transaction,
-  { botId, workspaceId, telegramUserId }: Incoming,
-  lead: Lead,
-): Promise<Click | null> {
-  const poolIds = catalog
-    .list('pool')
-    .filter((pool) => pool.workspaceId === workspaceId)
-    .filter(({ item }) => item.bots.some(({ bot }) => bot === botId))
-    .map(({ item }) => item.id);
-  if (poolIds.length === 0) return null;
-  const click = await findBoundClick(tx, { workspaceId, telegramUserId, poolIds });
-  return click?.trackingToken === clickOf(lead)?.trackingToken ? null : click;
+function survivingClick({ catalog }: CommandOptions, situation: Situation): Click | null {
+  const { incoming, lead, userClicks } = situation;
+  const { botId, workspaceId, telegramUserId } = incoming;
+  const last = userClicks.find((click) => {
+    const isHis = click.telegramUserId === telegramUserId && click.workspaceId === workspaceId;
+    return (
+      isHis && click.poolId !== null && isInPool(catalog, click.poolId, { botId, workspaceId })
+    );
+  });
+  if (last === undefined || last.trackingToken === clickOf(lead)?.trackingToken) return null;
+  const { trackingToken, poolId } = last;
+  return { trackingToken, poolId };
+}
+
+function isInPool(
+  catalog: Catalog,
+  poolId: string,
+  { botId, workspaceId }: { botId: string; workspaceId: string },
+): boolean {
+  const pool = catalog.get('pool', poolId);
+  return pool?.workspaceId === workspaceId && pool.item.bots.some(({ bot }) => bot === botId);
 }
 
 /** The version of the funnel that a lead is inside of. */

@@ -1,4 +1,5 @@
-import type { DataOf } from '@rastro/events';
+/** Ad clicks that a /start may name. */
+import type { RastroEvent } from '@rastro/events';
 import type { Queryable } from '@rastro/event-store';
 
 export interface KnownClick {
@@ -7,25 +8,29 @@ export interface KnownClick {
   readonly poolId: string;
 }
 
-/** Remembers a click so that a /start can be bound to it; the first word on a token stays. */
-export async function saveClick(
+/** Remembers clicks so that a /start can be bound to them; the first word on a token stays. */
+export async function saveClicks(
   sql: Queryable,
-  workspaceId: string,
-  click: DataOf<'ClickTracked'>,
+  events: readonly RastroEvent<'ClickTracked'>[],
 ): Promise<void> {
-  const { trackingToken, poolId, botId, clickedAt } = click;
-  await sql`
-    insert into clicks (tracking_token, workspace_id, pool_id, bot_id, clicked_at)
-    values (${trackingToken}, ${workspaceId}, ${poolId}, ${botId}, ${clickedAt})
-    on conflict do nothing`;
+  const rows = events.map(({ workspaceid, data }) => ({
+    tracking_token: data.trackingToken,
+    workspace_id: workspaceid,
+    pool_id: data.poolId,
+    bot_id: data.botId,
+    clicked_at: data.clickedAt,
+  }));
+  if (rows.length > 0) await sql`insert into clicks ${sql(rows)} on conflict do nothing`;
 }
 
-export async function findClick(
+/** By tracking token. */
+export async function findClicks(
   sql: Queryable,
-  trackingToken: string,
-): Promise<KnownClick | undefined> {
-  const [click] = await sql<KnownClick[]>`
+  tokens: readonly string[],
+): Promise<Map<string, KnownClick>> {
+  if (tokens.length === 0) return new Map();
+  const clicks = await sql<KnownClick[]>`
     select tracking_token, workspace_id, pool_id from clicks
-    where tracking_token = ${trackingToken}`;
-  return click;
+    where tracking_token = any(${tokens as string[]})`;
+  return new Map(clicks.map((click) => [click.trackingToken, click]));
 }

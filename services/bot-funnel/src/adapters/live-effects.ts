@@ -4,7 +4,7 @@ import type { RequestResult } from '@rastro/messaging';
 import type { Logger } from '@rastro/runtime';
 import type { Api } from 'grammy';
 import type { Incoming } from '../core/incoming.ts';
-import type { LiveEffect } from './lead-store.ts';
+import type { LiveEffect } from './decision-store.ts';
 import { attempt } from './telegram.ts';
 
 export interface LiveEffectsOptions {

@@ -8,7 +8,8 @@ import { refusedTokenMs } from '../core/retry.ts';
 import { afterCall, type Call, type CallResult, nextCall } from '../core/sending.ts';
 import { createFloodWatch, type FloodWatch } from './flood-watch.ts';
 import { type ClaimedLane, claimLanes, freeIdleLanes, renewLanes } from './lane-table.ts';
-import { findLead, saveDecision } from './lead-store.ts';
+import { saveDecision } from './decision-store.ts';
+import { findLead } from './lead-store.ts';
 import { nextMessages, type QueuedMessage } from './message-table.ts';
 import { type CallReport, recordReports } from './outcome-table.ts';
 import { createReportWriter, type ReportWriter } from './report-writer.ts';
@@ -150,7 +151,7 @@ async function recordBlocked({ sql }: Sender, report: CallReport): Promise<'held
   const { message, at } = report;
   const { leadId, messageId, chatId } = message;
   return sql.begin(async (tx) => {
-    const loaded = await findLead(tx, { leadId });
+    const loaded = await findLead(tx, leadId);
     const hold = (await recordReports(tx, [report], 'wait')).get(report);
     // Somebody else's chat, of which the lead knows nothing.
     if (hold === 'held' && loaded?.row.telegramUserId === chatId) {

@@ -5,7 +5,8 @@ import type { RequestResult } from '@rastro/messaging';
 import type { Counter, Logger } from '@rastro/runtime';
 import { decide } from '../core/decide.ts';
 import { paymentGiveUpMs, paymentRetryMs, paymentTellMs } from '../core/retry.ts';
-import { findLead, saveDecision } from './lead-store.ts';
+import { saveDecision } from './decision-store.ts';
+import { findLead } from './lead-store.ts';
 import {
   claimPaymentRequests,
   failPaymentRequest,
@@ -64,7 +65,7 @@ async function settleTrouble(
   const isToTell = isFinal || (!isCustomerTold && waitedMs > paymentTellMs);
   log.warn({ checkoutId, attempts, code, reason: message, isFinal }, 'no charge was opened');
   await sql.begin(async (tx) => {
-    const loaded = isToTell ? await findLead(tx, { leadId }) : null;
+    const loaded = isToTell ? await findLead(tx, leadId) : null;
     if (isFinal) await failPaymentRequest(tx, checkoutId, message);
     else {
       const afterMs = paymentRetryMs(attempts);

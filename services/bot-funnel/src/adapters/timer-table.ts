@@ -11,20 +11,45 @@ export interface DueTimer {
   readonly dueAt: Date;
 }
 
-export async function setTimer(
+/** Timers that leads set and cancel in one transaction, each lead once and in its order. */
+export async function changeTimers(
   tx: Transaction,
-  leadId: string,
-  { key, at, timer }: Effect & { type: 'setTimer' },
+  leads: readonly { readonly leadId: string; readonly effects: readonly Effect[] }[],
 ): Promise<void> {
+  const cancelled = leads.flatMap(({ leadId, effects }) =>
+    effects.flatMap((effect) =>
+      effect.type === 'cancelTimers' ? [{ leadId, prefix: effect.prefix }] : [],
+    ),
+  );
+  if (cancelled.length > 0) {
+    await tx`
+      delete from timers using unnest(${cancelled.map(({ leadId }) => leadId)}::uuid[],
+        ${cancelled.map(({ prefix }) => prefix)}::text[]) as given (lead_id, prefix)
+      where timers.lead_id = given.lead_id and starts_with(timers.key, given.prefix)`;
+  }
+  const set = leads.flatMap(({ leadId, effects }) =>
+    [...leftStanding(effects).values()].map((effect) => ({ leadId, ...effect })),
+  );
+  if (set.length === 0) return;
   await tx`
     insert into timers (lead_id, key, timer, due_at)
-    values (${leadId}, ${key}, ${tx.json(timer)}, ${at})
+    select lead_id, key, timer::jsonb, due_at from unnest(
+      ${set.map(({ leadId }) => leadId)}::uuid[], ${set.map(({ key }) => key)}::text[],
+      ${set.map(({ timer }) => JSON.stringify(timer))}::text[],
+      ${set.map(({ at }) => at)}::timestamptz[]) as given (lead_id, key, timer, due_at)
     on conflict (lead_id, key) do update set timer = excluded.timer, due_at = excluded.due_at,
       leased_until = '-infinity'`;
 }
 
-export async function cancelTimers(tx: Transaction, leadId: string, prefix: string): Promise<void> {
-  await tx`delete from timers where lead_id = ${leadId} and starts_with(key, ${prefix})`;
+/** What was set and not cancelled again by a later effect of the same transaction. */
+function leftStanding(effects: readonly Effect[]): Map<string, Effect & { type: 'setTimer' }> {
+  const standing = new Map<string, Effect & { type: 'setTimer' }>();
+  for (const effect of effects) {
+    if (effect.type === 'setTimer') standing.set(effect.key, effect);
+    if (effect.type !== 'cancelTimers') continue;
+    for (const key of standing.keys()) if (key.startsWith(effect.prefix)) standing.delete(key);
+  }
+  return standing;
 }
 
 export async function claimTimers(sql: Queryable, limit: number): Promise<DueTimer[]> {

@@ -3,7 +3,8 @@ import type { Sql } from '@rastro/event-store';
 import type { Logger } from '@rastro/runtime';
 import { decide } from '../core/decide.ts';
 import type { FunnelVersions } from './funnel-versions.ts';
-import { findLead, saveDecision } from './lead-store.ts';
+import { saveDecision } from './decision-store.ts';
+import { findLead } from './lead-store.ts';
 import { claimTimers, type DueTimer, renewTimers, takeTimer } from './timer-table.ts';
 import { startWorkLoop, type WorkLoop } from './work-loop.ts';
 
@@ -32,7 +33,7 @@ async function fire({ sql, funnels, onMessage }: TimersOptions, due: DueTimer): 
   const { leadId, workspaceId, timer } = due;
   const isFired = await sql.begin(async (tx) => {
     // The lead is locked first, as everywhere, so that two writers never wait for each other.
-    const loaded = await findLead(tx, { leadId });
+    const loaded = await findLead(tx, leadId);
     const isOurs = await takeTimer(tx, due);
     if (!loaded || !isOurs) return false;
     const funnel = await funnels.byKey(tx, workspaceId, timer.snapshotKey);

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { claimLanes } from '../../src/adapters/lane-table.ts';
 import { startMessageSender } from '../../src/adapters/message-sender.ts';
-import { queueMessage } from '../../src/adapters/message-table.ts';
+import { queueMessages } from '../../src/adapters/message-table.ts';
 import { createFunnelMetrics } from '../../src/adapters/metrics.ts';
 import type { Message } from '../../src/core/message.ts';
 
@@ -99,13 +99,13 @@ async function customer(bot: Bot, userId: number) {
 }
 type Lead = Awaited<ReturnType<typeof customer>>;
 
-const thanks = (productName: string): Message => ({ kind: 'paid', productName });
+const thanks = (productName: string): Message => ({ kind: 'paid', productName, text: null });
 const delivery: Message = { kind: 'delivery', productName: 'E', link: 'https://x.example/d/1' };
 
 const queue = (row: Lead, message: Message, chatId?: number): Promise<unknown> =>
   sql.begin((tx) => {
     const entry = { row, trackingToken: null, message, onceKey: null };
-    return queueMessage(tx, chatId === undefined ? entry : { ...entry, chatId });
+    return queueMessages(tx, [chatId === undefined ? entry : { ...entry, chatId }]);
   });
 
 async function allSent(count: number, timeoutMs = 60_000): Promise<void> {

@@ -6,7 +6,7 @@
  */
 import fc from 'fast-check';
 import t from 'tap';
-import type { MessagePart } from '../../src/core/rendering.ts';
+import type { MessagePart } from '../../src/core/message-part.ts';
 import { sendGiveUpMs } from '../../src/core/retry.ts';
 import {
   afterCall,

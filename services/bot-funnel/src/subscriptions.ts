@@ -1,0 +1,67 @@
+/** What bot-funnel listens to, and who handles it. */
+import type { RastroEvent } from '@rastro/events';
+import {
+  type Nats,
+  subscribe,
+  subscribeBatch,
+  subscribeRawBatch,
+  type Subscription,
+} from '@rastro/messaging';
+import { eventFilter } from '@rastro/events';
+import { handleCommerce, type HandlersOptions } from './handlers.ts';
+import { parseIncoming } from './update-schema.ts';
+import { handleUpdates, updateId, type UpdatesOptions } from './updates.ts';
+
+export interface SubscriptionsOptions {
+  readonly saveClicks: (events: RastroEvent<'ClickTracked'>[]) => Promise<void>;
+  readonly commerce: HandlersOptions;
+  readonly updates: UpdatesOptions;
+}
+
+const service = 'bot-funnel';
+
+/** A batch is one transaction; while it is on its way, the next one gathers. */
+const maxBatch = 64;
+const lingerMs = 5;
+
+export function subscribeAll(nats: Nats, options: SubscriptionsOptions): Promise<Subscription[]> {
+  const { saveClicks, commerce, updates } = options;
+  return Promise.all([
+    subscribeBatch(nats, {
+      service,
+      purpose: 'clicks',
+      stream: 'TRAFFIC',
+      filterSubjects: [eventFilter('ClickTracked')],
+      maxBatch,
+      lingerMs,
+      handle: (events) => saveClicks(events as RastroEvent<'ClickTracked'>[]),
+    }),
+    subscribe(nats, {
+      service,
+      purpose: 'commerce',
+      stream: 'COMMERCE',
+      types: [
+        'PaymentCreated',
+        'PaymentPaid',
+        'PaymentExpired',
+        'PaymentRefused',
+        'PaymentRefunded',
+        'PaymentDisputed',
+        'PaymentChargedBack',
+        'DeliveryIssued',
+      ],
+      handle: (event) => handleCommerce(commerce, event),
+    }),
+    subscribeRawBatch(nats, {
+      service,
+      purpose: 'updates',
+      stream: 'UPDATES',
+      filterSubjects: ['telegram.>'],
+      maxBatch,
+      lingerMs,
+      parse: parseIncoming,
+      idOf: updateId,
+      handle: (batch) => handleUpdates(updates, batch),
+    }),
+  ]);
+}
