@@ -12,7 +12,6 @@ export function handleBotHealth(
   { report, onChange }: HandlerParts,
   event: RastroEvent<'BotHealthChanged'>,
 ): void {
-  const { botId, health, changedAt } = event.data;
-  report({ botId, health, changedAt });
+  report(event.data);
   onChange();
 }

@@ -33,8 +33,10 @@ export async function loadSnapshot(file: string, log: Logger): Promise<Snapshot 
 }
 
 function isHealthReport(value: unknown): value is HealthReport {
-  const { botId, health, changedAt } = (value ?? {}) as Partial<Record<string, unknown>>;
-  return [botId, health, changedAt].every((field) => typeof field === 'string');
+  const report = (value ?? {}) as Partial<Record<string, unknown>>;
+  const { botId, health, changedAt, sharePercent } = report;
+  const isShare = sharePercent === undefined || typeof sharePercent === 'number';
+  return isShare && [botId, health, changedAt].every((field) => typeof field === 'string');
 }
 
 export interface SnapshotWriter extends AsyncDisposable {

@@ -1,7 +1,13 @@
 /** Pools by slug and their bots as they are right now, from the catalog and the bots' reports. */
 import type { Catalog, Owned } from '@rastro/messaging';
 import type { Candidate } from '../core/bot-choice.ts';
-import { type BotHealth, evolveHealth, type HealthReport, isHealthy } from '../core/bot-health.ts';
+import {
+  type BotHealth,
+  evolveHealth,
+  type HealthReport,
+  isHealthy,
+  sharePercentOf,
+} from '../core/bot-health.ts';
 
 export type OwnedPool = Owned<'pool'>;
 
@@ -39,7 +45,9 @@ export class Pools {
     return pool.item.bots.flatMap(({ bot: botId, weight, priority }) => {
       const bot = this.#catalog.get('bot', botId);
       if (!bot?.item.enabled || bot.workspaceId !== pool.workspaceId) return [];
-      return [{ botId, weight, priority, isHealthy: isHealthy(this.#health, botId) }];
+      const health = this.#health;
+      const sharePercent = sharePercentOf(health, botId);
+      return [{ botId, weight, priority, isHealthy: isHealthy(health, botId), sharePercent }];
     });
   }
 

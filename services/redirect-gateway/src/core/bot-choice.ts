@@ -2,7 +2,8 @@
  * Which bot of a pool a visitor is handed to.
  * Who has been with a bot stays while it is healthy; others go to healthy bots, the highest
  * priority first, shared by the pool's strategy. With nobody healthy any enabled bot is better
- * than none: its health may be what is wrong.
+ * than none: its health may be what is wrong. One that has just recovered is in the draw for its
+ * share of the new visitors only.
  */
 import type { CatalogItem } from '@rastro/events';
 
@@ -14,6 +15,8 @@ export interface Candidate {
   readonly weight: number;
   readonly priority: number;
   readonly isHealthy: boolean;
+  /** How many of 100 new visitors may be handed to it; absent means all. */
+  readonly sharePercent?: number;
 }
 
 /** What a pool's strategy remembers from one choice to the next, by bot id where it is a map. */
@@ -62,11 +65,57 @@ export function chooseBot(before: ChoiceState, request: ChoiceRequest): Choice {
   const healthy = candidates.filter((candidate) => candidate.isHealthy);
   const eligible = healthy.length > 0 ? healthy : candidates;
   const sticky = eligible.find(({ botId }) => botId === stickyBotId);
-  const choice = sticky
-    ? { botId: sticky.botId, state }
-    : pick(state, highestPriority(eligible), request);
+  const choice = sticky ? { botId: sticky.botId, state } : drawBot(state, eligible, request);
   if (strategy !== 'least_connections' || choice.botId === null) return choice;
   return { botId: choice.botId, state: withVisitor(choice.state, choice.botId) };
+}
+
+/** Recovering bots sit this visit out as often as their shares say, unless nobody else is there. */
+function drawBot(
+  state: ChoiceState,
+  eligible: readonly Candidate[],
+  request: ChoiceRequest,
+): Choice {
+  const { present, random } = drawPresent(eligible, request.random);
+  const drawn = present.length > 0 ? present : eligible;
+  const choice = pick(state, highestPriority(drawn), { ...request, random });
+  return drawn.length === eligible.length ? choice : keepingSmooth(state, choice, eligible);
+}
+
+/**
+ * One number decides about every recovering bot and is as good as new afterwards: what is left of
+ * it, stretched, is evenly spread again.
+ */
+function drawPresent(
+  eligible: readonly Candidate[],
+  random: number,
+): { present: Candidate[]; random: number } {
+  const present: Candidate[] = [];
+  let left = random;
+  for (const candidate of eligible) {
+    const share = Math.min(candidate.sharePercent ?? 100, 100) / 100;
+    const isPresent = left < share;
+    left = isPresent ? left / share : (left - share) / (1 - share);
+    // Rounding must not make a 1 of it.
+    left = Math.min(left, 1 - Number.EPSILON);
+    if (isPresent) present.push(candidate);
+  }
+  return { present, random: left };
+}
+
+/** Whoever sits one visit out goes on from the weight that he had, or would never be in front. */
+function keepingSmooth(
+  before: ChoiceState,
+  { botId, state }: Choice,
+  eligible: readonly Candidate[],
+): Choice {
+  if (state.smooth === before.smooth) return { botId, state };
+  const smooth = new Map(state.smooth);
+  for (const { botId: id } of eligible) {
+    const value = before.smooth.get(id);
+    if (value !== undefined && !smooth.has(id)) smooth.set(id, value);
+  }
+  return { botId, state: { ...state, smooth } };
 }
 
 function highestPriority(candidates: readonly Candidate[]): Candidate[] {

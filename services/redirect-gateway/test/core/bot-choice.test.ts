@@ -135,3 +135,45 @@ await t.test('rules that hold for every pool, however the visits before went', a
   );
   t.pass('held');
 });
+
+await t.test('a bot that recovers gets its share of what it will get, and no more', async (t) => {
+  for (const strategy of ['round_robin', 'weighted', 'least_connections', 'random'] as const) {
+    for (const sharePercent of [10, 50]) {
+      const three = [bot('a'), bot('b', { sharePercent }), bot('c')];
+      const share = shares({ strategy, candidates: three });
+      // Where the load is levelled it is drawn whenever it may be: it has the least.
+      const most = strategy === 'least_connections' ? 1 : 1 / 3;
+      const wanted = Math.min((most * sharePercent) / 100, 1 / 3);
+      const name = `${strategy}, ${sharePercent} %: b has ${share('b')}`;
+      t.ok(near(share('b'), wanted), name);
+      t.ok(near(share('a'), share('c')), `${strategy}: the others have equal shares`);
+    }
+  }
+});
+
+await t.test(
+  'a bot that recovers keeps its own visitors, and serves where it is alone',
+  async (t) => {
+    const pool = [
+      bot('a'),
+      bot('b', { sharePercent: 1, priority: 1 }),
+      bot('c', { isHealthy: false }),
+    ];
+    const ask = (candidates: Candidate[], stickyBotId: string | null, random: number) =>
+      chooseBot(initialChoiceState, {
+        strategy: 'random',
+        candidates,
+        stickyBotId,
+        nowMs: 0,
+        random,
+      }).botId;
+    t.equal(ask(pool, 'b', 0.5), 'b', 'who was with it stays');
+    t.equal(ask(pool, null, 0.5), 'a', 'others go elsewhere, whatever its priority');
+    t.equal(ask(pool, null, 0.009), 'b');
+    for (const random of [0, 0.5, 1 - Number.EPSILON]) {
+      t.equal(ask(pool.slice(1), null, random), 'b', 'better than one that is ill');
+    }
+    const both = [bot('a', { sharePercent: 10 }), bot('b', { sharePercent: 10 })];
+    t.ok(ask(both, null, 0.999), 'somebody, when both sit out');
+  },
+);
