@@ -96,9 +96,9 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const catalog = new Catalog();
   const telegram = createTelegram({ apiRoot: config.telegramApiUrl });
   const secrets = createBotSecrets({ catalog, telegram, masterKey, log });
-  const health = createBotHealth({ sql, onError });
   const registry = createMetrics(service);
   const metrics = createFunnelMetrics(registry);
+  const health = createBotHealth({ sql, log, gauge: metrics.botHealth });
   const parts = { config, log, sql, nats, catalog, secrets, health, metrics };
   const store = async (incoming: Incoming): Promise<void> => {
     await storeUpdate(nats, incoming);
@@ -130,11 +130,11 @@ interface Parts {
 }
 
 function createFleet(
-  { config, log, catalog, secrets, health }: Parts,
+  { config, log, sql, catalog, secrets, health }: Parts,
   store: (incoming: Incoming) => Promise<void>,
 ): BotFleet {
   const webhookOrigin = config.telegramUpdates === 'webhook' ? config.publicOrigin : null;
-  const runner = { health, secrets, log, store, decode: decodeUpdate, webhookOrigin };
+  const runner = { sql, health, secrets, log, store, decode: decodeUpdate, webhookOrigin };
   return createBotFleet({ catalog, keep: createBotRunner(runner) });
 }
 
@@ -145,7 +145,10 @@ function startWork(parts: Parts, stack: AsyncDisposableStack): Promise<Subscript
   const { sends, requests } = metrics;
   const funnels = createFunnelVersions();
   const onUnauthorized = (botId: string): void => health.suspect(botId);
-  const sender = stack.use(startMessageSender({ sql, log, apiOf, onUnauthorized, sends }));
+  const onOutcome = health.noteSend.bind(health);
+  const sender = stack.use(
+    startMessageSender({ sql, log, apiOf, onUnauthorized, onOutcome, sends }),
+  );
   const onMessage = (): void => sender.wake();
   const createPayment = (request: RequestOf<typeof paymentsCreate>) =>
     ask(nats.connection, paymentsCreate, request);

@@ -4,6 +4,10 @@ import type { Catalog } from '@rastro/messaging';
 export interface FleetBot {
   readonly botId: string;
   readonly workspaceId: string;
+  /** As the catalog has it, which is where links lead to. */
+  readonly username: string;
+  /** One that is not serves nobody; what it had set up at Telegram is taken back. */
+  readonly isEnabled: boolean;
 }
 
 export interface BotFleet extends AsyncDisposable {
@@ -12,6 +16,7 @@ export interface BotFleet extends AsyncDisposable {
 }
 
 interface Keeper {
+  readonly bot: FleetBot;
   readonly token: string;
   readonly stopping: AbortController;
   readonly done: Promise<void>;
@@ -23,18 +28,23 @@ export interface FleetOptions {
   readonly keep: (bot: FleetBot, signal: AbortSignal) => Promise<void>;
 }
 
-/** Disabled and external bots are left alone. */
+const retired = Symbol('retired');
+
+/** Whether a keeper was stopped because its bot, or its token, is no longer ours to serve. */
+export const isRetired = (signal: AbortSignal): boolean => signal.reason === retired;
+
+/** External bots are left alone. */
 export function createBotFleet({ catalog, keep }: FleetOptions): BotFleet {
   const keepers = new Map<string, Keeper>();
   /** Two keepers of one bot would disturb each other: the next waits for the one before. */
   const endings = new Map<string, Promise<void>>();
   let isClosed = false;
 
-  function stop(botId: string): void {
+  function stop(botId: string, reason?: typeof retired): void {
     const keeper = keepers.get(botId);
     if (keeper === undefined) return;
     keepers.delete(botId);
-    keeper.stopping.abort();
+    keeper.stopping.abort(reason);
     endings.set(botId, keeper.done);
   }
   function start(bot: FleetBot, token: string): void {
@@ -43,20 +53,22 @@ export function createBotFleet({ catalog, keep }: FleetOptions): BotFleet {
     const done = before.then(() =>
       stopping.signal.aborted ? undefined : keep(bot, stopping.signal),
     );
-    keepers.set(bot.botId, { token, stopping, done });
+    keepers.set(bot.botId, { bot, token, stopping, done });
   }
   return {
     reconcile() {
       if (isClosed) return;
-      const wanted = catalog
-        .list('bot')
-        .filter(({ item }) => item.enabled && item.runtime === 'managed');
-      const ids = new Set(wanted.map(({ item }) => item.id));
-      for (const botId of keepers.keys()) if (!ids.has(botId)) stop(botId);
-      for (const { workspaceId, item } of wanted) {
-        if (keepers.get(item.id)?.token === item.token) continue;
-        stop(item.id);
-        start({ botId: item.id, workspaceId }, item.token);
+      const managed = catalog.list('bot').filter(({ item }) => item.runtime === 'managed');
+      const ids = new Set(managed.map(({ item }) => item.id));
+      for (const botId of keepers.keys()) if (!ids.has(botId)) stop(botId, retired);
+      for (const { workspaceId, item } of managed) {
+        const { id: botId, username, enabled: isEnabled, token } = item;
+        const bot = { botId, workspaceId, username, isEnabled };
+        const keeper = keepers.get(botId);
+        if (keeper !== undefined && isSame(keeper, bot, token)) continue;
+        // Another token may be another bot; the one before must not push to us any longer.
+        stop(botId, keeper?.token === token ? undefined : retired);
+        start(bot, token);
       }
     },
     [Symbol.asyncDispose]: async () => {
@@ -65,4 +77,9 @@ export function createBotFleet({ catalog, keep }: FleetOptions): BotFleet {
       await Promise.allSettled(endings.values());
     },
   };
+}
+
+function isSame({ bot, token }: Keeper, other: FleetBot, otherToken: string): boolean {
+  const isAlike = bot.username === other.username && bot.isEnabled === other.isEnabled;
+  return isAlike && bot.workspaceId === other.workspaceId && token === otherToken;
 }

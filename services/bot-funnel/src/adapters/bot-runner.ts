@@ -1,13 +1,15 @@
-/** What is done for one bot for as long as it is in the catalog. */
+/** What is done for one bot for as long as it is in the catalog, and when it leaves. */
 import type { Decoded } from '@rastro/events';
-import type { Logger } from '@rastro/runtime';
+import type { Logger, Sql } from '@rastro/runtime';
 import type { Incoming, TelegramUpdate } from '../core/incoming.ts';
-import type { FleetBot } from './bot-fleet.ts';
-import type { BotHealth } from './bot-health.ts';
+import { type FleetBot, isRetired } from './bot-fleet.ts';
+import type { BotHealth, BotSource } from './bot-health.ts';
 import type { BotSecrets } from './bot-secrets.ts';
-import { pollUpdates, registerWebhook } from './update-source.ts';
+import { pollUpdates } from './update-source.ts';
+import { leaveWebhook } from './webhook.ts';
 
 export interface RunnerOptions {
+  readonly sql: Sql;
   readonly health: BotHealth;
   readonly secrets: BotSecrets;
   readonly log: Logger;
@@ -18,29 +20,37 @@ export interface RunnerOptions {
 }
 
 export function createBotRunner(options: RunnerOptions) {
-  const { health, secrets, log, decode, store, webhookOrigin } = options;
+  const { sql, health, secrets, log, decode, store, webhookOrigin } = options;
 
-  async function receive(bot: FleetBot, signal: AbortSignal): Promise<void> {
-    const api = secrets.apiOf(bot.botId);
-    const webhook = secrets.findWebhook(bot.botId);
-    if (api === undefined || webhook === undefined) return;
-    const source = { bot, api, log, signal };
-    if (webhookOrigin === null) return pollUpdates({ ...source, decode, store });
-    const url = `${webhookOrigin}/telegram/${bot.botId}`;
-    return registerWebhook({ ...source, url, secretToken: webhook.webhookSecret });
+  /** Kept for as long as the bot is: once it has left the catalog, its token is gone from there. */
+  function sourceOf({ botId }: FleetBot): BotSource | null {
+    const api = secrets.apiOf(botId);
+    if (api === undefined) return null;
+    if (webhookOrigin === null) return { api, webhook: null };
+    const url = `${webhookOrigin}/telegram/${botId}`;
+    return { api, webhook: { url, secretToken: secrets.webhookSecret(botId) } };
   }
-  async function watch(bot: FleetBot, signal: AbortSignal): Promise<void> {
-    const api = secrets.apiOf(bot.botId);
-    if (api !== undefined) return health.watch(bot, api, signal);
-    const reason = 'its token cannot be read with this RASTRO_MASTER_KEY';
-    return health.report(bot, { health: 'unhealthy', reason });
+  async function leave({ botId }: FleetBot, { api, webhook }: BotSource): Promise<void> {
+    if (webhook !== null) await leaveWebhook({ sql, log, botId, api, webhook });
   }
-  return async (bot: FleetBot, signal: AbortSignal): Promise<void> => {
-    const tasks = [receive(bot, signal), watch(bot, signal)].map((task) =>
-      task.catch((error: unknown) =>
-        log.error({ err: error, botId: bot.botId }, 'a bot is not served any more'),
-      ),
-    );
+  async function poll(bot: FleetBot, { api }: BotSource, signal: AbortSignal): Promise<void> {
+    const onUnauthorized = (): void => health.suspect(bot.botId);
+    return pollUpdates({ bot, api, log, signal, decode, store, onUnauthorized });
+  }
+  async function serve(bot: FleetBot, signal: AbortSignal): Promise<void> {
+    const source = sourceOf(bot);
+    if (source === null) {
+      const reason = 'its token cannot be read with this RASTRO_MASTER_KEY';
+      return health.report(bot, { type: 'SecretUnreadable', reason });
+    }
+    if (!bot.isEnabled) return leave(bot, source);
+    const tasks = [health.watch(bot, source, signal)];
+    if (source.webhook === null) tasks.push(poll(bot, source, signal));
     await Promise.all(tasks);
-  };
+    return isRetired(signal) ? leave(bot, source) : undefined;
+  }
+  return async (bot: FleetBot, signal: AbortSignal): Promise<void> =>
+    serve(bot, signal).catch((error: unknown) =>
+      log.error({ err: error, botId: bot.botId }, 'a bot is not served any more'),
+    );
 }

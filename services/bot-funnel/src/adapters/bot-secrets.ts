@@ -11,6 +11,8 @@ export interface BotSecrets {
   readonly findWebhook: (
     botId: string,
   ) => { workspaceId: string; webhookSecret: string } | undefined;
+  /** What Telegram is to send with every push for the bot. */
+  readonly webhookSecret: (botId: string) => string;
 }
 
 export function createBotSecrets(options: {
@@ -21,6 +23,8 @@ export function createBotSecrets(options: {
 }): BotSecrets {
   const { catalog, telegram, masterKey, log } = options;
   const tokens = new Map<string, string>();
+  const webhookSecret = (botId: string): string =>
+    deriveSecret(masterKey, `telegram-webhook/${botId}`);
 
   function tokenOf(botId: string, sealed: string): string | undefined {
     const known = tokens.get(sealed);
@@ -36,6 +40,7 @@ export function createBotSecrets(options: {
     }
   }
   return {
+    webhookSecret,
     apiOf(botId) {
       const item = catalog.get('bot', botId)?.item;
       const token = item?.runtime === 'managed' ? tokenOf(botId, item.token) : undefined;
@@ -44,8 +49,7 @@ export function createBotSecrets(options: {
     findWebhook(botId) {
       const bot = catalog.get('bot', botId);
       if (!bot?.item.enabled || bot.item.runtime !== 'managed') return undefined;
-      const webhookSecret = deriveSecret(masterKey, `telegram-webhook/${botId}`);
-      return { workspaceId: bot.workspaceId, webhookSecret };
+      return { workspaceId: bot.workspaceId, webhookSecret: webhookSecret(botId) };
     },
   };
 }

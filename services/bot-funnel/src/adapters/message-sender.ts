@@ -5,7 +5,13 @@ import type { Api } from 'grammy';
 import { decide } from '../core/decide.ts';
 import { renderMessage } from '../core/rendering.ts';
 import { refusedTokenMs } from '../core/retry.ts';
-import { afterCall, type Call, type CallResult, nextCall } from '../core/sending.ts';
+import {
+  afterCall,
+  type Call,
+  type CallFailure,
+  type CallResult,
+  nextCall,
+} from '../core/sending.ts';
 import { createFloodWatch, type FloodWatch } from './flood-watch.ts';
 import { type ClaimedLane, claimLanes, freeIdleLanes, renewLanes } from './lane-table.ts';
 import { saveDecision } from './decision-store.ts';
@@ -24,6 +30,7 @@ export interface SenderOptions {
   readonly apiOf: (botId: string) => Api | undefined;
   /** Telegram refused the bot's token. */
   readonly onUnauthorized: (botId: string) => void;
+  readonly onOutcome: (botId: string, outcome: 'sent' | CallFailure['type']) => void;
   readonly sends: Counter<'kind' | 'outcome'>;
 }
 
@@ -85,13 +92,14 @@ async function claimErrands(sql: Sql, limit: number): Promise<Errand[]> {
 
 /** Makes the message's next call. What comes after it is claimed again, when its chat may be used. */
 async function send(sender: Sender, { lane, message }: Errand): Promise<void> {
-  const { apiOf, log, sends, writer } = sender;
+  const { apiOf, log, onOutcome, sends, writer } = sender;
   const { messageId, botId, chatId, kind, createdAt } = message;
   const parts = renderMessage(message.content);
   const call = nextCall(parts, message);
   const api = apiOf(botId);
   const result = api === undefined ? notSetUp(botId) : await carryOut(api, chatId, call);
   sends.inc({ kind, outcome: endedAs(call, result) });
+  onOutcome(botId, result.ok ? 'sent' : result.failure.type);
   if (!result.ok) {
     log.info({ botId, messageId, kind, failure: result.failure }, 'a message was not sent');
   }

@@ -1,4 +1,4 @@
-import { Counter, type Registry } from '@rastro/runtime';
+import { Counter, Gauge, type Registry } from '@rastro/runtime';
 
 export function createFunnelMetrics(registry: Registry) {
   const registers = [registry];
@@ -19,6 +19,12 @@ export function createFunnelMetrics(registry: Registry) {
       name: 'rastro_payment_requests_total',
       help: 'Answers of payment-confirmer to requests for a charge.',
       labelNames: ['outcome'] as const,
+      registers,
+    }),
+    botHealth: new Gauge({
+      name: 'rastro_bot_health',
+      help: 'Share of its visitors that a bot may get: 0 out of rotation, 1 healthy.',
+      labelNames: ['bot'] as const,
       registers,
     }),
   };

@@ -1,4 +1,4 @@
-/** Ingester: makes a bot's updates reach stream UPDATES, by webhook or by asking for them. */
+/** Ingester: makes a bot's updates reach stream UPDATES; those that are not pushed are asked for. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Decoded } from '@rastro/events';
 import { type Nats, publishJson } from '@rastro/messaging';
@@ -7,7 +7,7 @@ import type { Api } from 'grammy';
 import { type Incoming, readUpdate, type TelegramUpdate } from '../core/incoming.ts';
 import { sendRetryMs } from '../core/retry.ts';
 import type { FleetBot } from './bot-fleet.ts';
-import { allowedUpdates, attempt } from './telegram.ts';
+import { allowedUpdates, attempt, type CallResult } from './telegram.ts';
 
 /** Resolves once JetStream has it; the same update twice is stored once. */
 export async function storeUpdate(nats: Nats, incoming: Incoming): Promise<void> {
@@ -16,38 +16,18 @@ export async function storeUpdate(nats: Nats, incoming: Incoming): Promise<void>
   await publishJson(nats, { subject, id: `${botId}:${updateId}`, body: incoming });
 }
 
-export interface SourceOptions {
+interface PollOptions {
   readonly bot: FleetBot;
   readonly api: Api;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  readonly decode: (update: unknown) => Decoded<TelegramUpdate>;
+  readonly store: (incoming: Incoming) => Promise<void>;
+  /** Telegram refused the bot's token. */
+  readonly onUnauthorized: () => void;
 }
 
-/** Tells Telegram where to push; tries until it has agreed. Pending updates are kept. */
-export async function registerWebhook(
-  options: SourceOptions & { url: string; secretToken: string },
-): Promise<void> {
-  const { bot, api, log, signal, url, secretToken } = options;
-  for (let attempts = 1; !signal.aborted; attempts += 1) {
-    const result = await attempt(() =>
-      api.setWebhook(url, {
-        secret_token: secretToken,
-        allowed_updates: [...allowedUpdates],
-        max_connections: 100,
-      }),
-    );
-    if (result.ok) {
-      log.info({ botId: bot.botId }, 'webhook registered');
-      return;
-    }
-    const { failure } = result;
-    log.warn({ botId: bot.botId, failure }, 'the webhook was not registered; trying again');
-    await pause(
-      failure.type === 'rate_limited' ? failure.retryAfterMs : sendRetryMs(attempts),
-      signal,
-    );
-  }
-}
+type Update = Awaited<ReturnType<Api['getUpdates']>>[number];
 
 const pollSeconds = 8;
 
@@ -55,12 +35,7 @@ const pollSeconds = 8;
  * Long polling until the signal. The offset moves on, which makes Telegram forget, only after
  * all updates before it are stored.
  */
-export async function pollUpdates(
-  options: SourceOptions & {
-    decode: (update: unknown) => Decoded<TelegramUpdate>;
-    store: (incoming: Incoming) => Promise<void>;
-  },
-): Promise<void> {
+export async function pollUpdates(options: PollOptions): Promise<void> {
   const { bot, log, signal, decode, store } = options;
   let offset = 0;
   let failures = 0;
@@ -68,7 +43,10 @@ export async function pollUpdates(
   while (!signal.aborted) {
     try {
       hasLeftWebhook ||= await leaveWebhook(options);
-      const updates = hasLeftWebhook ? await fetchUpdates(options, offset) : null;
+      const result = hasLeftWebhook ? await fetchUpdates(options, offset) : null;
+      // Somebody has set a webhook meanwhile.
+      if (result?.ok === false && result.failure.type === 'refused') hasLeftWebhook = false;
+      const updates = result?.ok ? result.value : null;
       for (const update of updates ?? []) {
         const decoded = decode(update);
         const where = { ...bot, receivedAt: new Date().toISOString() };
@@ -87,20 +65,29 @@ export async function pollUpdates(
 }
 
 /** While a webhook is set Telegram refuses getUpdates. */
-async function leaveWebhook({ api, bot, log }: SourceOptions): Promise<boolean> {
+async function leaveWebhook(options: PollOptions): Promise<boolean> {
+  const { api, bot, log } = options;
   const result = await attempt(() => api.deleteWebhook({ drop_pending_updates: false }));
   if (!result.ok) log.warn({ ...bot, failure: result.failure }, 'polling cannot begin yet');
+  noteRefusal(options, result);
   return result.ok;
 }
 
-async function fetchUpdates({ api, bot, log, signal }: SourceOptions, offset: number) {
-  const options = { offset, timeout: pollSeconds, allowed_updates: [...allowedUpdates] };
+async function fetchUpdates(options: PollOptions, offset: number): Promise<CallResult<Update[]>> {
+  const { api, bot, log, signal } = options;
+  const query = { offset, timeout: pollSeconds, allowed_updates: [...allowedUpdates] };
   // grammY's types know only the polyfill of AbortSignal that it brings along.
   const untilStopped = signal as unknown as Parameters<Api['getUpdates']>[1];
-  const result = await attempt(() => api.getUpdates(options, untilStopped));
-  if (result.ok) return result.value;
-  if (!signal.aborted) log.warn({ ...bot, failure: result.failure }, 'updates were not fetched');
-  return null;
+  const result = await attempt(() => api.getUpdates(query, untilStopped));
+  if (!result.ok && !signal.aborted) {
+    log.warn({ ...bot, failure: result.failure }, 'updates were not fetched');
+  }
+  noteRefusal(options, result);
+  return result;
+}
+
+function noteRefusal({ onUnauthorized }: PollOptions, result: CallResult<unknown>): void {
+  if (!result.ok && result.failure.type === 'unauthorized') onUnauthorized();
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
