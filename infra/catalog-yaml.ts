@@ -23,15 +23,30 @@ interface LineProblem {
   readonly message: string;
 }
 
+/** A catalog file that is right in itself. */
+export interface CatalogText {
+  readonly file: CatalogFile;
+  /** What turned out to be wrong with entries of the file, at their lines. */
+  readonly errorOf: (problems: readonly EntryProblem[]) => CatalogFileError;
+}
+
+export interface EntryProblem {
+  /** A section of the file, e.g. `bots`. */
+  readonly section: string;
+  readonly id: string;
+  readonly field: string;
+  readonly message: string;
+}
+
 /**
  * `${NAME}` in a value is taken from the environment, so that secrets need not stand in the file.
  * @throws {CatalogFileError}
  */
-export function parseCatalogYaml(options: {
+export function readCatalogText(options: {
   text: string;
   fileName: string;
   environment: Environment;
-}): CatalogFile {
+}): CatalogText {
   const { text, fileName, environment } = options;
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
@@ -45,12 +60,33 @@ export function parseCatalogYaml(options: {
   if (missing.length > 0) throw new CatalogFileError(fileName, missing);
 
   const result = readCatalogFile(document.toJS());
-  if (result.ok) return result.file;
+  if (result.ok) {
+    const { file } = result;
+    return { file, errorOf: (found) => entryError({ document, lines, fileName }, found) };
+  }
   const problems = result.problems.map(({ path, message }) => ({
     line: lineOf(document, lines, path),
     message: `${path.join('.') || 'the file'}: ${message}`,
   }));
   throw new CatalogFileError(fileName, problems);
+}
+
+/** @throws {CatalogFileError} */
+export const parseCatalogYaml = (options: Parameters<typeof readCatalogText>[0]): CatalogFile =>
+  readCatalogText(options).file;
+
+function entryError(
+  parsed: { document: Document; lines: LineCounter; fileName: string },
+  found: readonly EntryProblem[],
+): CatalogFileError {
+  const { document, lines, fileName } = parsed;
+  const content = document.toJS() as Record<string, { id: unknown }[]>;
+  const problems = found.map(({ section, id, field, message }) => {
+    const index = (content[section] ?? []).findIndex((entry) => entry.id === id);
+    const line = lineOf(document, lines, [section, index, field]);
+    return { line, message: `${section} "${id}" ${field}: ${message}` };
+  });
+  return new CatalogFileError(fileName, problems);
 }
 
 function interpolate(

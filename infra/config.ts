@@ -53,6 +53,12 @@ export function readHouseConfig(environment: Environment) {
       'redis',
       'rediss',
     ),
+    TELEGRAM_API_URL: optionalAddress(
+      "Telegram's Bot API; unset: the sandbox's, or Telegram's own",
+      'https://api.telegram.org',
+      'http',
+      'https',
+    ),
   });
   return {
     environment,
@@ -67,6 +73,7 @@ export function readHouseConfig(environment: Environment) {
     natsUrl: env.NATS_URL,
     postgresUrl: env.POSTGRES_URL,
     redisUrl: env.REDIS_URL,
+    telegramApiUrl: env.TELEGRAM_API_URL,
   };
 }
 

@@ -2,6 +2,7 @@
 import { connectNats, type Nats } from '@rastro/messaging';
 import { ConfigError, createLogger } from '@rastro/runtime';
 import { type HouseConfig, readHouseConfig } from '../config.ts';
+import { vendorAddresses } from '../house-environment.ts';
 import { findRunning } from '../running.ts';
 import { type HouseSecrets, houseSecrets } from '../secrets.ts';
 
@@ -9,6 +10,8 @@ export interface Connection {
   readonly config: HouseConfig;
   readonly secrets: HouseSecrets;
   readonly consoleUrl: string;
+  /** Of the Bot API that the running house's bots use. */
+  readonly telegramApiUrl: string;
   readonly postgresUrl: () => string;
   /** Undefined where nobody told; a cache can be done without. */
   readonly redisUrl: string | undefined;
@@ -29,6 +32,10 @@ export function connection(): Connection {
     config,
     secrets: houseSecrets(config.dataDir, config.environment),
     consoleUrl: running?.consoleUrl ?? config.publicOrigin,
+    telegramApiUrl:
+      config.telegramApiUrl ??
+      vendorAddresses(running?.sandboxUrl ?? null)['TELEGRAM_API_URL'] ??
+      'https://api.telegram.org',
     postgresUrl: () => need('POSTGRES_URL', config.postgresUrl ?? running?.postgresUrl),
     redisUrl: config.redisUrl ?? running?.redisUrl,
     nats: () => connectSoon(need('NATS_URL', config.natsUrl ?? running?.natsUrl)),

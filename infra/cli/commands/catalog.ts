@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { applyCatalog, showCatalog } from '../../catalog-client.ts';
-import { parseCatalogYaml } from '../../catalog-yaml.ts';
+import { checkBots } from '../../catalog-bots.ts';
+import { applyCatalog, type ChangeView, showCatalog } from '../../catalog-client.ts';
+import { type CatalogText, readCatalogText } from '../../catalog-yaml.ts';
 import { connection } from '../connection.ts';
-import { printJson, printRows, say } from '../output.ts';
+import { printJson, printRows, say, sayAside } from '../output.ts';
 
 export function addCatalogCommands(program: Command): void {
   const catalog = program
@@ -33,15 +34,34 @@ async function apply(
   fileName: string,
   { dryRun = false, prune = false, json = false }: ApplyOptions,
 ) {
-  const { consoleUrl, secrets, config } = connection();
+  const { consoleUrl, telegramApiUrl, secrets, config } = connection();
   const text = readFileSync(fileName, 'utf8');
-  const file = parseCatalogYaml({ text, fileName, environment: config.environment });
+  const catalog = readCatalogText({ text, fileName, environment: config.environment });
   const api = { url: consoleUrl, apiKey: secrets.apiKey };
   const { masterKey } = secrets;
-  const changes = await applyCatalog(api, file, { masterKey, dryRun, prune });
+  // What would change tells which bots to ask Telegram about, before anything does.
+  const planned = await applyCatalog(api, catalog.file, { masterKey, dryRun: true, prune });
+  await checkChangedBots(telegramApiUrl, catalog, planned, json ? sayAside : say);
+  const isToApply = !dryRun && planned.length > 0;
+  const changes = isToApply ? await applyCatalog(api, catalog.file, { masterKey, prune }) : planned;
   if (json) return printJson(changes);
   if (changes.length > 0) printRows(changes.map((change) => ({ ...change })));
   return say(summary(changes.length, dryRun));
+}
+
+/** Says whose the tokens are. @throws {CatalogFileError} naming the lines of those that are wrong */
+async function checkChangedBots(
+  telegramApiUrl: string,
+  { file, errorOf }: CatalogText,
+  planned: readonly ChangeView[],
+  tell: (line: string) => void,
+): Promise<void> {
+  const changed = planned.filter(({ kind, change }) => kind === 'bot' && change !== 'removed');
+  const ids = new Set(changed.map(({ id }) => id));
+  const { lines, problems } = await checkBots(telegramApiUrl, file, ids);
+  for (const line of lines) tell(line);
+  if (problems.length === 0) return;
+  throw errorOf(problems.map(({ botId: id, ...rest }) => ({ section: 'bots', id, ...rest })));
 }
 
 function summary(count: number, isDryRun: boolean): string {
