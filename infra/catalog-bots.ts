@@ -21,17 +21,25 @@ type Answer =
   /** Says nothing about the token. */
   | { readonly type: 'unreachable'; readonly reason: string };
 
-type Bot = Extract<CatalogFile['drafts'][number], { kind: 'bot' }>['data'];
+interface Bot {
+  readonly id: string;
+  readonly username: string;
+  readonly token: string;
+}
 
-/** @param apiUrl base of the Bot API, as `TELEGRAM_API_URL` has it */
+/**
+ * Bots that keep their token to themselves are left out.
+ * @param apiUrl base of the Bot API, as `TELEGRAM_API_URL` has it
+ */
 export async function checkBots(
   apiUrl: string,
   file: CatalogFile,
   botIds: ReadonlySet<string>,
 ): Promise<BotCheck> {
-  const bots = file.drafts.flatMap(({ kind, data }) =>
-    kind === 'bot' && botIds.has(data.id) ? [data] : [],
-  );
+  const bots = file.drafts.flatMap(({ kind, data }): Bot[] => {
+    if (kind !== 'bot' || data.token === undefined || !botIds.has(data.id)) return [];
+    return [{ id: data.id, username: data.username, token: data.token }];
+  });
   const checks = await Promise.all(
     bots.map(async (bot) => ({ bot, answer: await askTelegram(apiUrl, bot.token) })),
   );

@@ -43,7 +43,9 @@ export async function startHouseSandbox(
 export function worldOf({ drafts }: CatalogFile): SandboxWorld {
   const world: Required<SandboxWorld> = { bots: [], pixels: [], pixAccounts: [], pools: [] };
   for (const { kind, data } of drafts) {
-    if (kind === 'bot') world.bots.push({ token: data.token, username: data.username });
+    if (kind === 'bot' && data.token !== undefined) {
+      world.bots.push({ token: data.token, username: data.username });
+    }
     if (kind === 'account' && data.kind === 'standard-webhooks') {
       const { apiKey = '', webhookSecret = '' } = data.credentials;
       world.pixAccounts.push({ apiKey, webhookSecret, name: data.id });

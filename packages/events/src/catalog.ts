@@ -179,7 +179,8 @@ const botFields = (secret: TString) =>
     {
       id: CatalogId,
       username: Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_]{3,31}$' }),
-      token: secret,
+      /** Needed by a managed bot; an external one may keep its own. */
+      token: Type.Optional(secret),
       funnel: CatalogId,
       account: CatalogId,
       /** Accounts to turn to, in this order, while `account` opens no charge. */

@@ -17,7 +17,7 @@ export interface BotFleet extends AsyncDisposable {
 
 interface Keeper {
   readonly bot: FleetBot;
-  readonly token: string;
+  readonly token: string | undefined;
   readonly stopping: AbortController;
   readonly done: Promise<void>;
 }
@@ -47,7 +47,7 @@ export function createBotFleet({ catalog, keep }: FleetOptions): BotFleet {
     keeper.stopping.abort(reason);
     endings.set(botId, keeper.done);
   }
-  function start(bot: FleetBot, token: string): void {
+  function start(bot: FleetBot, token: string | undefined): void {
     const stopping = new AbortController();
     const before = endings.get(bot.botId) ?? Promise.resolve();
     const done = before.then(() =>
@@ -79,7 +79,7 @@ export function createBotFleet({ catalog, keep }: FleetOptions): BotFleet {
   };
 }
 
-function isSame({ bot, token }: Keeper, other: FleetBot, otherToken: string): boolean {
+function isSame({ bot, token }: Keeper, other: FleetBot, otherToken?: string): boolean {
   const isAlike = bot.username === other.username && bot.isEnabled === other.isEnabled;
   return isAlike && bot.workspaceId === other.workspaceId && token === otherToken;
 }

@@ -43,7 +43,8 @@ export function createBotSecrets(options: {
     webhookSecret,
     apiOf(botId) {
       const item = catalog.get('bot', botId)?.item;
-      const token = item?.runtime === 'managed' ? tokenOf(botId, item.token) : undefined;
+      const sealed = item?.runtime === 'managed' ? item.token : undefined;
+      const token = sealed === undefined ? undefined : tokenOf(botId, sealed);
       return token === undefined ? undefined : telegram.api(token);
     },
     findWebhook(botId) {

@@ -35,6 +35,9 @@ function identities(draft: AnyDraft): string[] {
 }
 
 function checkBot({ data }: Draft<'bot'>, exists: Exists, report: Report): void {
+  if (data.token === undefined && data.runtime === 'managed') {
+    report(['token'], 'is needed: only a bot with `runtime: external` may keep its own');
+  }
   if (!exists('funnel', data.funnel)) report(['funnel'], missing('funnel', data.funnel));
   if (!exists('account', data.account)) report(['account'], missing('account', data.account));
   data.fallbackAccounts?.forEach((account, index) => {

@@ -19,8 +19,10 @@ export function mapSecrets(
         data: { ...data, credentials: Object.fromEntries(credentials) as Record<string, string> },
       };
     }
-    case 'bot':
+    case 'bot': {
+      if (data.token === undefined) return draft;
       return { kind, id, data: { ...data, token: transform(`bot/${id}/token`, data.token) } };
+    }
     case 'pool': {
       const { accessToken } = data.meta;
       const sealed =

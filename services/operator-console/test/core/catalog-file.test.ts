@@ -4,6 +4,7 @@
  */
 import t from 'tap';
 import { readCatalogFile } from '../../src/core/catalog-file.ts';
+import { mapSecrets } from '../../src/core/secrets.ts';
 
 const good = {
   workspace: 'demo',
@@ -139,4 +140,17 @@ await t.test('all problems come at once', (t) => {
 await t.test('what is no mapping at all is refused in words', (t) => {
   for (const content of [null, 1, 'x', []]) t.match(problemsOf(content), [/must be a mapping/]);
   t.end();
+});
+
+await t.test('only a bot that somebody else runs may keep its token to itself', async (t) => {
+  const without = (rest: object) =>
+    broken((file) => {
+      const { token: _token, ...bot } = good.bots[0] as Good['bots'][number];
+      file['bots'] = [{ ...bot, ...rest }] as never;
+    });
+  t.match(problemsOf(without({})), [/^bots\.0\.token: is needed/]);
+  t.same(problemsOf(without({ runtime: 'external' })), []);
+  const result = readCatalogFile(without({ runtime: 'external' }));
+  const bot = result.ok ? result.file.drafts.find(({ kind }) => kind === 'bot') : undefined;
+  t.same(bot && mapSecrets(bot, () => 'sealed'), bot, 'there is nothing to seal');
 });
