@@ -6,7 +6,7 @@ import { type FleetBot, isRetired } from './bot-fleet.ts';
 import type { BotHealth, BotSource } from './bot-health.ts';
 import type { BotSecrets } from './bot-secrets.ts';
 import { pollUpdates } from './update-source.ts';
-import { leaveWebhook } from './webhook.ts';
+import { forgetWebhook, leaveWebhook } from './webhook.ts';
 
 export interface RunnerOptions {
   readonly sql: Sql;
@@ -35,11 +35,16 @@ export function createBotRunner(options: RunnerOptions) {
   }
   async function poll(bot: FleetBot, { api }: BotSource, signal: AbortSignal): Promise<void> {
     const onUnauthorized = (): void => health.suspect(bot.botId);
+    // Only a warning hangs on it; customers do not wait for that.
+    await forgetWebhook(sql, bot.botId).catch((error: unknown) =>
+      log.warn({ err: error, botId: bot.botId }, 'a webhook could not be forgotten'),
+    );
     return pollUpdates({ bot, api, log, signal, decode, store, onUnauthorized });
   }
   async function serve(bot: FleetBot, signal: AbortSignal): Promise<void> {
     const source = sourceOf(bot);
     if (source === null) {
+      if (!bot.isEnabled) return;
       const reason = 'its token cannot be read with this RASTRO_MASTER_KEY';
       return health.report(bot, { type: 'SecretUnreadable', reason });
     }

@@ -28,7 +28,7 @@ export interface Reconciled {
 const maxConnections = 100;
 
 function wantedOf({ api, webhook }: Pick<WebhookParts, 'api' | 'webhook'>): WantedWebhook {
-  const fingerprint = sha256Hex(JSON.stringify([webhook.secretToken, api.token]));
+  const fingerprint = sha256Hex(JSON.stringify([webhook.url, webhook.secretToken, api.token]));
   return { url: webhook.url, allowedUpdates, maxConnections, fingerprint };
 }
 
@@ -81,6 +81,12 @@ function afterFailure(log: Logger, botId: string, failure: CallFailure): Reconci
   if (failure.type !== 'refused') return { signal: null, waitMs: retryMs };
   const reason = `Telegram does not take our webhook: ${failure.reason}`;
   return { signal: { type: 'WebhookRefused', reason }, waitMs: null };
+}
+
+/** Once we ask for updates there is no webhook of ours that anybody could take away. */
+export async function forgetWebhook(sql: Sql, botId: string): Promise<void> {
+  const { webhookFingerprint } = await findHealth(sql, botId);
+  if (webhookFingerprint !== null) await saveFingerprint(sql, botId, null);
 }
 
 const leaveWithinMs = 4_000;

@@ -15,7 +15,7 @@ export interface WantedWebhook {
   readonly url: string;
   readonly allowedUpdates: readonly string[];
   readonly maxConnections: number;
-  /** Stands for the secret and the token, which cannot be read back. */
+  /** Stands for all of it, the secret and the token too, which cannot be read back. */
   readonly fingerprint: string;
 }
 
@@ -47,8 +47,9 @@ export function judgeWebhook(
 ): Signal {
   const pending = info.pending_update_count;
   const wasSet = known.fingerprint === wanted.fingerprint;
-  if (wasSet && info.url !== undefined && info.url !== '' && info.url !== wanted.url) {
-    const reason = `another program took its updates away to ${hostOf(info.url)}`;
+  if (wasSet && info.url !== wanted.url) {
+    const where = info.url ? ` to ${hostOf(info.url)}` : '';
+    const reason = `another program took its updates away${where}`;
     return { type: 'WebhookFails', reason, pending };
   }
   const errorAtMs = (info.last_error_date ?? 0) * 1_000;

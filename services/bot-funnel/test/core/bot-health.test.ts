@@ -143,6 +143,10 @@ await t.test('updates that do not arrive', async (t) => {
   const theirs = judge({ url: 'https://u:p@evil.example/bot123:abc' });
   t.match(theirs, { type: 'WebhookFails', reason: /evil\.example$/ });
 
+  t.match(judge({ url: '' }), { type: 'WebhookFails', reason: /took its updates away$/ });
+  const fresh = { fingerprint: null, trouble: null };
+  t.match(judgeWebhook({ ...info, url: '' }, wanted, fresh, nowMs), works, 'never set before');
+
   const long: History = [
     [0, answered],
     [10, fails],
