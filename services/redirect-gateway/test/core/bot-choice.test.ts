@@ -177,3 +177,34 @@ await t.test(
     t.ok(ask(both, null, 0.999), 'somebody, when both sit out');
   },
 );
+
+await t.test('rules that hold while bots recover, too', async (t) => {
+  const percents = fc.option(fc.integer({ min: 1, max: 100 }), { nil: 100 });
+  const visits = fc.tuple(requests, fc.array(percents, { minLength: 5, maxLength: 5 }));
+  fc.assert(
+    fc.property(fc.array(visits, { minLength: 1, maxLength: 20 }), (history) => {
+      let state = initialChoiceState;
+      for (const [request, shares] of history) {
+        const candidates = request.candidates.map((candidate, index) => ({
+          ...candidate,
+          sharePercent: shares[index] ?? 100,
+        }));
+        const choice = chooseBot(state, { ...request, candidates });
+        state = choice.state;
+        const healthy = candidates.filter(({ isHealthy }) => isHealthy);
+        const chosen = candidates.find(({ botId }) => botId === choice.botId);
+        if (candidates.length > 0 && !chosen) return false;
+        if (healthy.length > 0 && !chosen?.isHealthy) return false;
+        const isMine = healthy.some(({ botId }) => botId === request.stickyBotId);
+        if (isMine && choice.botId !== request.stickyBotId) return false;
+        if (isMine || healthy.length === 0) continue;
+        // Only a bot that recovers is ever passed over by one of a lower priority.
+        const passedOver = healthy.filter(({ priority }) => priority > (chosen?.priority ?? 0));
+        if (passedOver.some(({ sharePercent }) => sharePercent === 100)) return false;
+      }
+      return true;
+    }),
+    { numRuns: 500 },
+  );
+  t.pass('held');
+});
