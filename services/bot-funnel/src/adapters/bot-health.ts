@@ -16,7 +16,8 @@ import {
 import type { FleetBot } from './bot-fleet.ts';
 import { BotObservations, type SendOutcome } from './bot-observations.ts';
 import { recordSignals } from './health-table.ts';
-import { attempt, type CallResult } from './telegram.ts';
+import type { CallResult } from '../core/sending.ts';
+import { attempt } from './telegram.ts';
 import { createTurns } from './turns.ts';
 import { reconcileWebhook, type Webhook } from './webhook.ts';
 

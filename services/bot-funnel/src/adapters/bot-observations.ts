@@ -7,7 +7,7 @@ import {
   type SendWindow,
   sumOf,
 } from '../core/send-window.ts';
-import type { CallFailure } from './telegram.ts';
+import type { CallFailure } from '../core/sending.ts';
 
 export type SendOutcome = 'sent' | CallFailure['type'];
 

@@ -7,7 +7,8 @@ import type { Api } from 'grammy';
 import { type Incoming, readUpdate, type TelegramUpdate } from '../core/incoming.ts';
 import { sendRetryMs } from '../core/retry.ts';
 import type { FleetBot } from './bot-fleet.ts';
-import { allowedUpdates, attempt, type CallResult } from './telegram.ts';
+import type { CallResult } from '../core/sending.ts';
+import { allowedUpdates, attempt } from './telegram.ts';
 
 /** Resolves once JetStream has it; the same update twice is stored once. */
 export async function storeUpdate(nats: Nats, incoming: Incoming): Promise<void> {

@@ -4,7 +4,8 @@ import type { Api } from 'grammy';
 import type { Signal } from '../core/bot-breaker.ts';
 import { differenceOf, judgeWebhook, type WantedWebhook } from '../core/webhook-check.ts';
 import { findHealth, type KnownHealth, saveFingerprint } from './health-table.ts';
-import { allowedUpdates, attempt, type CallFailure } from './telegram.ts';
+import type { CallFailure } from '../core/sending.ts';
+import { allowedUpdates, attempt } from './telegram.ts';
 
 export interface Webhook {
   readonly url: string;
