@@ -91,11 +91,9 @@ async function commandOfCommerce(
   tx: Transaction,
   { event, loaded, at }: { event: CommerceEvent; loaded: LoadedLead; at: string },
 ): Promise<LeadCommand> {
-  if (event.type !== 'DeliveryIssued') {
-    const funnel = await insideFunnel(funnels, tx, event.workspaceid, loaded.lead);
-    return { type: 'ObservePayment', at, fact: event, funnel };
-  }
+  const funnel = await insideFunnel(funnels, tx, event.workspaceid, loaded.lead);
+  if (event.type !== 'DeliveryIssued') return { type: 'ObservePayment', at, fact: event, funnel };
   const { paymentId, productName, hasPixel, deliveryToken, accessUrl } = event.data;
   const link = hasPixel ? `${publicOrigin}/delivery/${deliveryToken}` : accessUrl;
-  return { type: 'Deliver', paymentId, productName, link };
+  return { type: 'Deliver', delivery: { paymentId, productName, link }, funnel };
 }

@@ -103,7 +103,7 @@ export class WebhookPump {
   }
 
   async #deliver(one: PendingUpdate, state: BotState, settings: WebhookSettings): Promise<void> {
-    const { generation } = state;
+    const { generation, failures } = state;
     const result = await postUpdate(settings, one.update, this.#closing.signal);
     state.busyChats.delete(one.chatId);
     if (this.#closing.signal.aborted) return;
@@ -112,7 +112,8 @@ export class WebhookPump {
       this.#pending.remove(one);
       if (result.call !== null) this.#edges.onReply(one.bot, result.call);
     } else if (generation === state.generation) {
-      state.failures += 1;
+      // Many that fail at the same time are one failure.
+      state.failures = Math.max(state.failures, failures + 1);
       this.#edges.onFailure(one.bot, result.problem);
     }
     this.#run(one.bot);

@@ -121,7 +121,7 @@ function editedType({ type }: PartMedia) {
 
 async function fileOf(media: PartMedia): Promise<InputFile | string> {
   if (media.type !== 'qr') return media.url;
-  return new InputFile(await toBuffer(media.text, { margin: 2, width: 480 }), 'pix.png');
+  return new InputFile(await toBuffer(media.text, { margin: 2, scale: 8 }), 'pix.png');
 }
 
 async function sendMedia(

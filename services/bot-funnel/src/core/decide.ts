@@ -19,7 +19,7 @@ import {
   stepIndex,
 } from './funnel.ts';
 import { type Click, clickOf, evolve, type Lead } from './lead.ts';
-import { observePayment } from './payment-news.ts';
+import { deliver, type Delivery, observePayment } from './payment-news.ts';
 import { answerPrivacy, erase, type PrivacyCommand } from './privacy.ts';
 import { goTo, reach, showCurrentStep } from './walk.ts';
 
@@ -62,9 +62,8 @@ export type LeadCommand =
     }
   | {
       readonly type: 'Deliver';
-      readonly paymentId: string;
-      readonly productName: string;
-      readonly link: string | null;
+      readonly delivery: Delivery;
+      readonly funnel: FunnelSnapshot | null;
     }
   /** The time of a timer has come; `funnel` is the version that set it. */
   | {
@@ -100,10 +99,8 @@ export function decide(lead: Lead, command: LeadCommand): Decision {
       return noteContact(lead, command.at, command.isBlocked);
     case 'ObservePayment':
       return observePayment(lead, command.at, command.fact, command.funnel);
-    case 'Deliver': {
-      const { productName, link, paymentId } = command;
-      return say({ kind: 'delivery', productName, link }, `delivery:${paymentId}`);
-    }
+    case 'Deliver':
+      return deliver(command.delivery, command.funnel);
     case 'FireTimer':
       return fireTimer(lead, command);
     case 'ReportTrouble':

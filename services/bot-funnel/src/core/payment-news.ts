@@ -49,15 +49,34 @@ function paid(
   funnel: FunnelSnapshot | null,
   at: string,
 ): Decision {
-  const text = funnel?.messages?.paid ?? null;
-  const thanks =
-    text === '' ? nothing : say({ kind: 'paid', productName, text }, `paid:${paymentId}`);
   return joined(
-    thanks,
+    thank(productName, paymentId, funnel),
     noLongerStalled(funnel),
     // What the funnel had still to say to sell is not said to who has bought.
     only({ type: 'cancelTimers', prefix: 'step' }),
     only(...checkoutTimers(funnel, 'paid', checkout, at)),
+  );
+}
+
+function thank(productName: string, paymentId: string, funnel: FunnelSnapshot | null): Decision {
+  const text = funnel?.messages?.paid ?? null;
+  return text === '' ? nothing : say({ kind: 'paid', productName, text }, `paid:${paymentId}`);
+}
+
+export interface Delivery {
+  readonly paymentId: string;
+  readonly productName: string;
+  readonly link: string | null;
+}
+
+/** After a crash PaymentPaid may come again later than this: the thanks still come first. */
+export function deliver(
+  { paymentId, productName, link }: Delivery,
+  funnel: FunnelSnapshot | null,
+): Decision {
+  return joined(
+    thank(productName, paymentId, funnel),
+    say({ kind: 'delivery', productName, link }, `delivery:${paymentId}`),
   );
 }
 

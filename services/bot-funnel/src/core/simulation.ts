@@ -166,11 +166,11 @@ export class Simulation {
       proof: 'requery',
     } as const;
     this.#observe({ type: 'PaymentPaid', data: { ...payment, ...proof } });
-    const { deliveryUrl, products } = this.#options;
+    const { deliveryUrl, funnel, products } = this.#options;
     const { paymentId, productName, productId } = payment;
     const access = products.find(({ id }) => id === productId)?.accessUrl ?? null;
     const link = deliveryUrl === null ? access : `${deliveryUrl}/${paymentId}`;
-    this.#decide({ type: 'Deliver', paymentId, productName, link });
+    this.#decide({ type: 'Deliver', delivery: { paymentId, productName, link }, funnel });
   }
 
   #refund(): void {

@@ -198,8 +198,12 @@ await t.test('what payments say, and what is left unsaid', async (t) => {
   t.same(typesOf(customer.does(observe(59, expired(id(12))))), [], 'nobody who paid is nagged');
   t.strictSame(typesOf(customer.does(press(59, question))), ['answerPress']);
   const link = 'https://x/delivery/1';
-  const given = customer.does({ type: 'Deliver', paymentId: 'p', productName: 'E', link });
-  t.match(given.effects, [{ message: { kind: 'delivery', link }, onceKey: 'delivery:p' }]);
+  const delivery = { paymentId: 'p', productName: 'E', link };
+  const given = customer.does({ type: 'Deliver', delivery, funnel });
+  t.match(given.effects, [
+    { message: { kind: 'paid' }, onceKey: 'paid:p' },
+    { message: { kind: 'delivery', link }, onceKey: 'delivery:p' },
+  ]);
 });
 
 await t.test('a charge that is not opened, and a blocked bot', async (t) => {
