@@ -8,6 +8,8 @@ create table chat_lanes (
   due_at timestamptz not null default now(),
   -- Of whoever sends now; whoever comes late with another one changes nothing.
   lease_id uuid,
+  -- Refused by its owner: what is said there is kept for his return, without asking Telegram.
+  is_blocked boolean not null default false,
   primary key (bot_id, chat_id)
 );
 create index chat_lanes_due on chat_lanes (bot_id, due_at) where is_waiting;

@@ -7,6 +7,8 @@ export interface ClaimedLane {
   readonly botId: string;
   readonly chatId: number;
   readonly leaseId: string;
+  /** Its owner has the bot blocked, and has not come back yet. */
+  readonly isBlocked: boolean;
 }
 
 /**
@@ -48,7 +50,7 @@ export async function claimLanes(sql: Queryable, limit: number): Promise<Claimed
     update chat_lanes set lease_id = ${leaseId},
       due_at = now() + ${leaseSeconds} * interval '1 second'
     from due where chat_lanes.bot_id = due.bot_id and chat_lanes.chat_id = due.chat_id
-    returning chat_lanes.bot_id, chat_lanes.chat_id, chat_lanes.lease_id`;
+    returning chat_lanes.bot_id, chat_lanes.chat_id, chat_lanes.lease_id, chat_lanes.is_blocked`;
 }
 
 const columnsOf = (lanes: readonly ClaimedLane[]) => ({
@@ -111,6 +113,11 @@ export async function freeLanes(
     from unnest(${botIds}::text[], ${chatIds}::bigint[], ${waits}::float8[])
       as own (bot_id, chat_id, wait_ms)
     where chat_lanes.bot_id = own.bot_id and chat_lanes.chat_id = own.chat_id`;
+}
+
+/** Until its owner comes back: see `releaseKeptMessages`. */
+export async function blockLane(tx: Transaction, { botId, chatId }: ClaimedLane): Promise<void> {
+  await tx`update chat_lanes set is_blocked = true where bot_id = ${botId} and chat_id = ${chatId}`;
 }
 
 /** Gives back lanes in which nothing was found to be said. */

@@ -13,7 +13,13 @@ import {
   nextCall,
 } from '../core/sending.ts';
 import { createFloodWatch, type FloodWatch } from './flood-watch.ts';
-import { type ClaimedLane, claimLanes, freeIdleLanes, renewLanes } from './lane-table.ts';
+import {
+  blockLane,
+  type ClaimedLane,
+  claimLanes,
+  freeIdleLanes,
+  renewLanes,
+} from './lane-table.ts';
 import { saveDecision } from './decision-store.ts';
 import { findLead } from './lead-store.ts';
 import { nextMessages, type QueuedMessage } from './message-table.ts';
@@ -97,7 +103,7 @@ async function send(sender: Sender, { lane, message }: Errand): Promise<void> {
   const parts = renderMessage(message.content);
   const call = nextCall(parts, message);
   const api = apiOf(botId);
-  const result = api === undefined ? notSetUp(botId) : await carryOut(api, chatId, call);
+  const result = await carryOutIn(lane, api, call);
   sends.inc({ kind, outcome: endedAs(call, result) });
   onOutcome(botId, result.ok ? 'sent' : result.failure.type);
   if (!result.ok) {
@@ -119,7 +125,17 @@ function endedAs(call: Call, result: CallResult<number>): string {
   return call.type === 'placeholder' ? 'placeholder' : 'sent';
 }
 
-function notSetUp(botId: string): CallResult<number> {
+async function carryOutIn(
+  { botId, chatId, isBlocked }: ClaimedLane,
+  api: Api | undefined,
+  call: Call,
+): Promise<CallResult<number>> {
+  if (isBlocked) {
+    // What gets through before he is known to be back would overtake what is kept for him.
+    const reason = 'kept until the customer comes back';
+    return { ok: false, failure: { type: 'blocked', code: 403, reason } };
+  }
+  if (api !== undefined) return carryOut(api, chatId, call);
   const reason = `bot ${botId} is not set up`;
   return { ok: false, failure: { type: 'unauthorized', code: 401, reason } };
 }
@@ -165,6 +181,7 @@ async function recordBlocked({ sql }: Sender, report: CallReport): Promise<'held
     if (hold === 'held' && loaded?.row.telegramUserId === chatId) {
       const decision = decide(loaded.lead, { type: 'NoteContact', at, isBlocked: true });
       await saveDecision(tx, loaded, decision, { at, causationId: messageId });
+      await blockLane(tx, report.lane);
     }
     return hold === 'held' ? 'held' : 'lost';
   });

@@ -102,7 +102,7 @@ export async function releaseKeptMessages(
       and chat_id = (select telegram_user_id from leads where lead_id = ${leadId})`;
   // Also where nothing was kept: whoever claims an empty lane finds that out.
   await tx`
-    update chat_lanes set is_waiting = true, lease_id = null,
+    update chat_lanes set is_waiting = true, lease_id = null, is_blocked = false,
       due_at = now() + ${chatPaceMs} * interval '1 millisecond'
     from leads where leads.lead_id = ${leadId} and chat_lanes.bot_id = leads.bot_id
       and chat_lanes.chat_id = leads.telegram_user_id`;

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { claimLanes } from '../../src/adapters/lane-table.ts';
 import { startMessageSender } from '../../src/adapters/message-sender.ts';
-import { queueMessages } from '../../src/adapters/message-table.ts';
+import { queueMessages, releaseKeptMessages } from '../../src/adapters/message-table.ts';
 import { createFunnelMetrics } from '../../src/adapters/metrics.ts';
 import type { Message } from '../../src/core/message.ts';
 
@@ -251,6 +251,28 @@ await t.test('a chat that is not the lead’s says nothing about the lead', asyn
     types.map(({ type }) => type),
     ['MessageFailed', 'MessageSent'],
   );
+  await forget();
+});
+
+await t.test('what a blocked customer missed comes in order when he is back', async (t) => {
+  const bot = botAt(6);
+  const lead = await customer(bot, 540);
+  const action = { status: 403 };
+  await control('faults', { api: 'telegram', match: { path: bot.username }, times: 1, action });
+  await queue(lead, thanks('first'));
+  await queue(lead, thanks('second'));
+  const areFailed = async (): Promise<void> => {
+    const rows = await sql<{ status: string }[]>`select status from messages`;
+    assert.deepEqual(
+      rows.map(({ status }) => status),
+      ['failed', 'failed'],
+    );
+  };
+  await eventually(areFailed);
+  t.same(await told(bot, 540), [], 'the second would have got through, and overtaken the first');
+  await sql.begin((tx) => releaseKeptMessages(tx, lead.leadId, new Date().toISOString()));
+  await allSent(2);
+  t.match(await told(bot, 540), [{ text: /first/ }, { text: /second/ }]);
   await forget();
 });
 
