@@ -11,6 +11,7 @@ import { addDatabaseCommands } from './commands/database.ts';
 import { addDeadCommands } from './commands/dead.ts';
 import { addEnvCommand } from './commands/env.ts';
 import { addFunnelCommands } from './commands/funnel.ts';
+import { addNatsCommands } from './commands/nats.ts';
 import { addRebuildCommand } from './commands/rebuild.ts';
 import { addRepublishCommand } from './commands/republish.ts';
 import { addRetentionCommand } from './commands/retention.ts';
@@ -36,6 +37,7 @@ addEnvCommand(program);
 addDeadCommands(program);
 addClicksCommand(program);
 addFunnelCommands(program);
+addNatsCommands(program);
 addAsyncApiCommand(program);
 
 try {

@@ -17,3 +17,4 @@ export {
   subscribeRawBatch,
 } from './subscribe.ts';
 export { defaultTopology, type StreamName, type TopologyOptions } from './topology.ts';
+export { ensureWorkspaceConsumer, workspaceAccount, workspaceDurable } from './workspace-access.ts';

@@ -68,3 +68,19 @@ await t.test(
     });
   },
 );
+
+await t.test('what the server says of the asker counts, not what he says of himself', async (t) => {
+  const nats = await connected(t);
+  await using _server = await serveRequests(nats, {
+    definition: paymentsRevalidate,
+    service: 'test',
+    handle: async () => ({ ok: false, error: { code: 'not_found', message: 'was asked' } }),
+  });
+  const askAs = async (subject: string): Promise<unknown> => {
+    const body = JSON.stringify({ workspaceId: 'demo', paymentId: newId() });
+    return (await nats.connection.request(subject, body, { timeout: 2_000 })).json();
+  };
+  const refused = { error: { code: 'refused', message: /workspace other/ } };
+  t.match(await askAs('workspace.other.payments.revalidate'), refused);
+  t.match(await askAs('workspace.demo.payments.revalidate'), { error: { code: 'not_found' } });
+});
