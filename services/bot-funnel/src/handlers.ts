@@ -13,6 +13,7 @@ import { decide, type LeadCommand } from './core/decide.ts';
 import type { Occasion } from './adapters/decision-store.ts';
 import type { FunnelVersions } from './adapters/funnel-versions.ts';
 import { leadKey, type LeadOwner, type LoadedLead } from './adapters/lead-store.ts';
+import { noteExternalPayment } from './external-checkouts.ts';
 import { insideFunnel } from './update-command.ts';
 
 export interface HandlersOptions {
@@ -47,7 +48,9 @@ export async function handleCommerce(
   const { botId, paymentId } = event.data;
   const bot = catalog.get('bot', botId)?.item;
   // An external runtime hears of its payments itself.
-  if (bot?.runtime === 'external') return 'ack';
+  if (bot?.runtime === 'external') {
+    return event.type === 'DeliveryIssued' ? 'ack' : noteExternalPayment(options, event);
+  }
   await withConflictRetry(() =>
     sql.begin(async (tx) => {
       if (!(await isFirstDelivery(tx, 'bot-funnel__commerce', event.id))) return;

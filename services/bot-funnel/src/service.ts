@@ -12,6 +12,7 @@ import {
   checkNats,
   connectNats,
   ensureStreams,
+  ensureWorkspaceConsumer,
   followCatalog,
   type Nats,
   publishEvent,
@@ -50,10 +51,12 @@ import { startPaymentRequests } from './adapters/payment-requests.ts';
 import { createTelegram } from './adapters/telegram.ts';
 import { startTimers } from './adapters/timers.ts';
 import { storeUpdate } from './adapters/update-source.ts';
+import { createWorkspaceConsumers } from './adapters/workspace-consumers.ts';
 import type { Incoming } from './core/incoming.ts';
 import type { Config } from './config.ts';
+import { createFunnelRequests } from './requests.ts';
 import { addRoutes } from './routes.ts';
-import { subscribeAll } from './subscriptions.ts';
+import { serveAll, subscribeAll } from './subscriptions.ts';
 import { decodeUpdate } from './update-schema.ts';
 
 const service = 'bot-funnel';
@@ -105,7 +108,13 @@ export async function startService(config: Config, log: Logger): Promise<Running
     metrics.updates.inc({ type: incoming.content.type });
   };
   const fleet = stack.use(createFleet(parts, store));
-  stack.use(await followCatalog(nats, { catalog, onChange: () => fleet.reconcile() }));
+  const ensure = (workspaceId: string): Promise<void> => ensureWorkspaceConsumer(nats, workspaceId);
+  const consumers = stack.use(createWorkspaceConsumers({ catalog, ensure, onError }));
+  const onChange = (): void => {
+    fleet.reconcile();
+    consumers.reconcile();
+  };
+  stack.use(await followCatalog(nats, { catalog, onChange }));
   for (const subscription of await startWork(parts, stack)) stack.use(subscription);
 
   const app = createHttpServer({ log, trustedProxies: config.trustedProxies });
@@ -139,7 +148,7 @@ function createFleet(
 }
 
 /** Starts what works off tables, and then what fills them. */
-function startWork(parts: Parts, stack: AsyncDisposableStack): Promise<Subscription[]> {
+async function startWork(parts: Parts, stack: AsyncDisposableStack): Promise<Subscription[]> {
   const { config, log, sql, nats, catalog, secrets, health, metrics } = parts;
   const { apiOf } = secrets;
   const { sends, requests } = metrics;
@@ -166,7 +175,17 @@ function startWork(parts: Parts, stack: AsyncDisposableStack): Promise<Subscript
     payments.wake();
   };
   const common = { sql, log, catalog, funnels, onQueued };
-  return subscribeAll(nats, {
+  const clicks = {
+    findClicks: (tokens: readonly string[]) => findClicks(sql, tokens),
+    findUserClicks,
+  };
+  const external = {
+    ...common,
+    ...clicks,
+    leads: { open: openLeads, find: findLeads, save: saveDecision },
+  };
+  const served = await serveAll(nats, createFunnelRequests(external));
+  const subscribed = await subscribeAll(nats, {
     saveClicks: (events) => saveClicks(sql, events),
     commerce: {
       ...common,
@@ -176,9 +195,9 @@ function startWork(parts: Parts, stack: AsyncDisposableStack): Promise<Subscript
     updates: {
       ...common,
       leads: { open: openLeads, find: findLeads, save: saveDecisions },
-      findClicks: (tokens) => findClicks(sql, tokens),
-      findUserClicks,
+      ...clicks,
       carryOut: (effects, incoming) => live.carryOut(effects, incoming),
     },
   });
+  return [...served, ...subscribed];
 }

@@ -1,7 +1,8 @@
 /** What bot-funnel listens to, and who handles it. */
-import type { RastroEvent } from '@rastro/events';
+import { funnelStart, funnelStep, type RastroEvent } from '@rastro/events';
 import {
   type Nats,
+  serveRequests,
   subscribe,
   subscribeBatch,
   subscribeRawBatch,
@@ -9,6 +10,7 @@ import {
 } from '@rastro/messaging';
 import { eventFilter } from '@rastro/events';
 import { handleCommerce, type HandlersOptions } from './handlers.ts';
+import type { FunnelRequests } from './requests.ts';
 import { parseIncoming } from './update-schema.ts';
 import { handleUpdates, updateId, type UpdatesOptions } from './updates.ts';
 
@@ -63,5 +65,14 @@ export function subscribeAll(nats: Nats, options: SubscriptionsOptions): Promise
       idOf: updateId,
       handle: (batch) => handleUpdates(updates, batch),
     }),
+  ]);
+}
+
+/** What programs ask that run a bot of their own. */
+export function serveAll(nats: Nats, requests: FunnelRequests): Promise<Subscription[]> {
+  const { start, step } = requests;
+  return Promise.all([
+    serveRequests(nats, { definition: funnelStart, service, handle: start }),
+    serveRequests(nats, { definition: funnelStep, service, handle: step }),
   ]);
 }

@@ -78,7 +78,7 @@ function dropWaitingStep({ steps }: FunnelSnapshot): Decision {
   return canWait ? only({ type: 'cancelTimers', prefix: 'step' }) : nothing;
 }
 
-function stepReached(
+export function stepReached(
   { leadId, botId, clicks }: Lead,
   { funnelId }: FunnelSnapshot,
   step: FunnelStep,
