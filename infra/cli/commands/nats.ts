@@ -77,9 +77,9 @@ async function credentials(workspace: string | undefined, options: Options): Pro
       'Whoever has this file is that workspace; give it to its bot and to nobody else.',
       words,
       '',
-      'Try it (docs: examples/external-bot/README.md):',
+      'Try it (examples/external-bot/README.md):',
       `  NATS_URL=${server} NATS_SEED_FILE=${seedFile} RASTRO_WORKSPACE=${workspace} \\`,
-      '    BOT_ID=… BOT_TOKEN=… PRODUCT_ID=… node examples/external-bot/bot.ts',
+      '    BOT_ID=… BOT_TOKEN=… PRODUCT_ID=… node examples/external-bot/bot.js',
       `It reads with the durable consumer ${workspaceDurable(workspace)} of stream COMMERCE.`,
     ].join('\n'),
   );
