@@ -50,6 +50,11 @@ async function credentials(workspace: string | undefined, options: Options): Pro
     if (revoke !== undefined) misuse('name the workspace whose credentials are to end');
     return list(folders, json);
   }
+  if (natsUrl !== undefined && serverFolder === undefined) {
+    misuse(
+      'NATS_URL names a server that we did not start: say with --server-folder what it includes',
+    );
+  }
   if (!decodeWorkspace(workspace).ok) misuse(`${workspace} is no name of a workspace`);
   const told = async (): Promise<string> => {
     if (folders.serverFolder === own && (await reloadNats(own))) return 'The server knows.';
