@@ -7,7 +7,7 @@ import { connect, nkeyAuthenticator } from '@nats-io/transport-node';
 
 const { NATS_URL, NATS_SEED_FILE, RASTRO_WORKSPACE, BOT_ID, BOT_TOKEN, PRODUCT_ID } = process.env;
 const { PUBLIC_ORIGIN = 'http://localhost:8080', STATE_FILE = 'state.json' } = process.env;
-const { TELEGRAM_API_URL = 'https://api.telegram.org' } = process.env;
+const { TELEGRAM_API_URL = 'https://api.telegram.org', FIRST_STEP = 'welcome' } = process.env;
 const workspaceId = RASTRO_WORKSPACE;
 const common = { workspaceId, botId: BOT_ID };
 
@@ -84,6 +84,8 @@ async function start(user, trackingToken) {
   if (ok) state.leads[telegramUserId] = { leadId, trackingToken: bound, poolId };
   keep();
   await say(telegramUserId, 'Olá! Quer o produto?', { text: 'Comprar', callback_data: 'buy' });
+  const step = await ask('funnel.step', { telegramUserId, stepId: FIRST_STEP });
+  if (!step.ok) console.error(`funnel.step: ${step.error.message}`);
 }
 
 async function buy(telegramUserId, press) {

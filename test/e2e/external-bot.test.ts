@@ -136,6 +136,7 @@ async function checkTraces({ trackingToken, paymentId, telegramUserId }: Journey
       }
       // A START that came again after a crash is a START.
       assert.ok((times['FunnelStarted'] ?? 0) >= 1);
+      assert.ok((times['FunnelStepReached'] ?? 0) >= 1);
       assert.equal(times['ConversionAccepted'], 2);
       assert.equal(times['MessageSent'], undefined, 'bot-funnel is silent');
     },
