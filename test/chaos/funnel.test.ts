@@ -6,7 +6,7 @@
  * and payment-confirmer. The seed is printed: RASTRO_SEED=<n> runs the same crowd again.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type DataOf, type RastroEvent } from '@rastro/events';
+import type { CatalogItem, DataOf, RastroEvent } from '@rastro/events';
 import { startServiceProcess } from '@rastro/infra/service-process';
 import { services } from '@rastro/infra/services';
 import { connectNats, listDeadLetters, publishEvent, subscribe } from '@rastro/messaging';
@@ -98,7 +98,10 @@ const sandbox = stack.use(
     seed,
   }),
 );
-const gateway: Gateway = { asked: [], gatewayIsDown: false };
+const products = sampleCatalog().flatMap(({ kind, data }) =>
+  kind === 'product' && data !== null ? [data as CatalogItem<'product'>] : [],
+);
+const gateway: Gateway = { asked: [], gatewayIsDown: false, products, pixExpiryMs: 1_800_000 };
 stack.use(await answerPayments(nats, gateway));
 const charges = new Map<number, DataOf<'PaymentCreated'>>();
 stack.use(
