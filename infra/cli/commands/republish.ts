@@ -1,5 +1,5 @@
 import { republish } from '@rastro/event-store';
-import { ensureStreams, publishEvent } from '@rastro/messaging';
+import { ensureStreams, publishEvents } from '@rastro/messaging';
 import { connectPostgres } from '@rastro/runtime';
 import type { Command } from 'commander';
 import { eventSourcedSchemas } from '../../database.ts';
@@ -17,7 +17,7 @@ export function addRepublishCommand(program: Command): void {
       for (const schema of eventSourcedSchemas()) {
         const sql = connectPostgres({ url: postgresUrl(), schema, service: 'rastro republish' });
         try {
-          const total = await republish(sql, (event) => publishEvent(nats, event));
+          const total = await republish(sql, (events) => publishEvents(nats, events));
           say(`${schema}: ${total} events`);
         } finally {
           await sql.end();

@@ -3,8 +3,8 @@ import { type RastroEvent } from '@rastro/events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Queryable, Sql, Transaction } from './types.ts';
 
-/** Resolves once the event is stored; publishing one twice must be harmless. */
-export type Publish = (event: RastroEvent) => Promise<void>;
+/** Resolves once all are stored; publishing one twice must be harmless, also after a rejection. */
+export type Publish = (events: readonly RastroEvent[]) => Promise<void>;
 
 export interface RelayOptions {
   readonly sql: Sql;
@@ -56,23 +56,41 @@ export async function startOutboxRelay(options: RelayOptions): Promise<AsyncDisp
 async function relayBatch({ sql, schema, publish, onError }: RelayOptions): Promise<number> {
   return sql.begin(async (tx) => {
     if (!(await holdsLock(tx, schema))) return 0;
-    const rows = await tx<{ position: number; event: RastroEvent }[]>`
+    const rows = await tx<OutboxRow[]>`
       select position, event from outbox order by position limit ${batchSize}`;
-    const journeys = Map.groupBy(rows, ({ event }) => event.correlationid);
-    const published: number[] = [];
-    await Promise.all(
-      [...journeys.values()]
-        .map(async (journey) => {
-          for (const { position, event } of journey) {
-            await publish(event);
-            published.push(position);
-          }
-        })
-        .map((journey) => journey.catch(onError)),
+    if (rows.length === 0) return 0;
+    const published = await publish(rows.map(({ event }) => event)).then(
+      () => rows.map(({ position }) => position),
+      () => publishByJourney(rows, { publish, onError }),
     );
     if (published.length > 0) await tx`delete from outbox where position = any(${published})`;
     return published.length;
   });
+}
+
+interface OutboxRow {
+  readonly position: number;
+  readonly event: RastroEvent;
+}
+
+/** After a batch that did not get through as a whole: one bad event holds up its own journey only. */
+async function publishByJourney(
+  rows: readonly OutboxRow[],
+  { publish, onError }: Pick<RelayOptions, 'publish' | 'onError'>,
+): Promise<number[]> {
+  const published: number[] = [];
+  const journeys = Map.groupBy(rows, ({ event }) => event.correlationid);
+  await Promise.all(
+    [...journeys.values()]
+      .map(async (journey) => {
+        for (const { position, event } of journey) {
+          await publish([event]);
+          published.push(position);
+        }
+      })
+      .map((journey) => journey.catch(onError)),
+  );
+  return published;
 }
 
 async function holdsLock(tx: Transaction, schema: string): Promise<boolean> {
@@ -94,7 +112,7 @@ export async function republish(
       select global_position, event from events
       where global_position > ${position} order by global_position limit ${batchSize}`;
     if (rows.length === 0) return total;
-    for (const { event } of rows) await publish(event);
+    await publish(rows.map(({ event }) => event));
     position = rows.at(-1)?.globalPosition ?? position;
     total += rows.length;
     onProgress(total);

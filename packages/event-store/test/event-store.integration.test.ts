@@ -17,6 +17,7 @@ import {
   readStream,
   republish,
   SchemaMissingError,
+  type Publish,
   startOutboxRelay,
   withConflictRetry,
 } from '../src/index.ts';
@@ -33,14 +34,11 @@ const appendOne = (db: Sql, streamId: string, expectedVersion: number, event = p
   db.begin((tx) => append(tx, { streamId, expectedVersion, events: [event] }));
 
 /** A relay that publishes into an array, until disposed of. */
-async function relayInto(
-  published: RastroEvent[],
-  publish?: (event: RastroEvent) => Promise<void>,
-) {
+async function relayInto(published: RastroEvent[], publish?: Publish) {
   return startOutboxRelay({
     sql,
     schema: 'payments',
-    publish: publish ?? (async (event) => void published.push(event)),
+    publish: publish ?? (async (events) => void published.push(...events)),
     onError: () => {},
   });
 }
@@ -114,9 +112,9 @@ await t.test('what is rolled back is never published', async (t) => {
 await t.test('while publishing fails everything stays, then goes out in order', async (t) => {
   const published: RastroEvent[] = [];
   let isDown = true;
-  await using _relay = await relayInto(published, async (event) => {
+  await using _relay = await relayInto(published, async (events) => {
     if (isDown) throw new Error('JetStream is away');
-    published.push(event);
+    published.push(...events);
   });
   const paymentId = newId();
   const events = Array.from({ length: 20 }, () => paid(paymentId));
@@ -132,6 +130,29 @@ await t.test('while publishing fails everything stays, then goes out in order', 
     published.map(({ id }) => id),
     events.map(({ id }) => id),
   );
+});
+
+await t.test('an event that cannot be published holds up its own journey only', async (t) => {
+  const published: RastroEvent[] = [];
+  const [bad, journey] = [paid(), paid()];
+  const other = { ...paid(), correlationid: newId() };
+  let isMended = false;
+  await using _relay = await relayInto(published, async (events) => {
+    if (!isMended && events.some(({ id }) => id === bad.id)) throw new Error('it is too large');
+    published.push(...events);
+  });
+  await appendOne(sql, `payment-${newId()}`, 0, bad);
+  await appendOne(sql, `payment-${newId()}`, 0, journey);
+  await appendOne(sql, `payment-${newId()}`, 0, other);
+  await untilPublished(published, other);
+  t.notOk(
+    published.some(({ id }) => id === journey.id),
+    'what follows it waits',
+  );
+  isMended = true;
+  await untilPublished(published, journey);
+  const ids = published.map(({ id }) => id);
+  t.ok(ids.indexOf(bad.id) < ids.indexOf(journey.id));
 });
 
 await t.test('the relay goes on after Postgres was killed', async (t) => {
@@ -175,7 +196,7 @@ await t.test('a second delivery of a message has no effect', async (t) => {
 
 await t.test('republish gives everything again in the order of recording', async (t) => {
   const again: RastroEvent[] = [];
-  const total = await republish(sql, async (event) => void again.push(event));
+  const total = await republish(sql, async (events) => void again.push(...events));
   const rows = await sql<
     { eventId: string }[]
   >`select event_id from events order by global_position`;

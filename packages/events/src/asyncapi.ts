@@ -3,30 +3,26 @@ import { catalogEntrySchema, catalogKinds } from './catalog.ts';
 import { EnvelopeAttributes } from './envelope.ts';
 import { eventDefinitions } from './registry.ts';
 import { RequestError, requestDefinitions } from './requests.ts';
-import { eventFilter } from './subjects.ts';
+import { eventFilter, eventStream } from './subjects.ts';
 
 type Json = Record<string, unknown>;
 
 const ref = (path: string): Json => ({ $ref: `#/${path}` });
-
-/** JetStream's settings have no place in the NATS binding, hence `x-jetstream`. */
-function streamOf(aggregate: string): string {
-  return aggregate === 'click' || aggregate === 'session' ? 'TRAFFIC' : 'COMMERCE';
-}
 
 function eventParts(): { channels: Json; operations: Json; messages: Json } {
   const channels: Json = {};
   const operations: Json = {};
   const messages: Json = {};
   for (const definition of Object.values(eventDefinitions)) {
-    const { type, summary, aggregate, producers, data, version } = definition;
+    const { type, summary, producers, data, version } = definition;
     const address = eventFilter(type).replace('*', '{workspaceId}');
     const parameters = { workspaceId: ref('components/parameters/workspaceId') };
     channels[type] = {
       address,
       parameters,
       messages: { [type]: ref(`components/messages/${type}`) },
-      'x-jetstream': { stream: streamOf(aggregate) },
+      // JetStream's settings have no place in the NATS binding.
+      'x-jetstream': { stream: eventStream(type) },
     };
     operations[`publish${type}`] = {
       action: 'send',

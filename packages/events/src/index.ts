@@ -47,5 +47,11 @@ export {
   trackingGet,
 } from './requests.ts';
 export { CatalogId, TrackingToken, Uuid } from './scalars.ts';
-export { catalogSubject, deadLetterSubject, eventFilter, eventSubject } from './subjects.ts';
+export {
+  catalogSubject,
+  deadLetterSubject,
+  eventFilter,
+  eventStream,
+  eventSubject,
+} from './subjects.ts';
 export { wellFormedFbc, wellFormedFbp } from './meta-cookie.ts';

@@ -20,3 +20,9 @@ export function catalogSubject(entry: { workspaceId: string; kind: string; id: s
 export function deadLetterSubject(service: string, type: string): string {
   return `dead.${service}.${type.replaceAll(/[^A-Za-z0-9_-]/g, '_') || 'unknown'}`;
 }
+
+/** The stream that keeps events of a type: one per class of durability. */
+export function eventStream(type: EventType): 'TRAFFIC' | 'COMMERCE' {
+  const { aggregate } = eventDefinitions[type];
+  return aggregate === 'click' || aggregate === 'session' ? 'TRAFFIC' : 'COMMERCE';
+}

@@ -5,7 +5,7 @@ export { type DeadLetter, listDeadLetters, replayDeadLetter } from './dead-lette
 export { followEvents } from './follow.ts';
 export { type Log } from './log.ts';
 export { ensureStreams, TopologyError } from './provision.ts';
-export { publishAll } from './publish-all.ts';
+export { publishAll, publishEvents } from './publish-all.ts';
 export { publishEvent, publishJson, type RawPublication } from './publish.ts';
 export { ask, type RequestResult, serveRequests } from './requests.ts';
 export { isOutage, type Settlement } from './settlement.ts';

@@ -1,5 +1,6 @@
 /** Many messages for one stream, stored together: one acknowledgement instead of one each. */
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
+import { eventStream, eventSubject, type RastroEvent } from '@rastro/events';
 import type { Nats } from './connection.ts';
 import { type RawPublication, storeOne } from './publish.ts';
 import { isOutage } from './settlement.ts';
@@ -25,6 +26,37 @@ export async function publishAll(
     const part = publications.slice(at, at + maxBatch);
     if (part.length === 1 || !(await isBatchStored(nats, part))) await publishEach(nats, part);
   }
+}
+
+/**
+ * Events together, as what one transaction recorded. Where they cannot be stored together, those of
+ * one journey follow each other, since a repeated publish may be overtaken.
+ * @throws when the outcome of some is unknown: publish all of them again.
+ */
+export async function publishEvents(nats: Nats, events: readonly RastroEvent[]): Promise<void> {
+  const byStream = Map.groupBy(events, ({ type }) => eventStream(type));
+  for (const list of byStream.values()) {
+    for (let at = 0; at < list.length; at += maxBatch) {
+      const part = list.slice(at, at + maxBatch);
+      if (part.length > 1 && (await isBatchStored(nats, part.map(publicationOf)))) continue;
+      await publishByJourney(nats, part);
+    }
+  }
+}
+
+function publicationOf(event: RastroEvent): RawPublication {
+  return { subject: eventSubject(event), id: event.id, payload: JSON.stringify(event) };
+}
+
+async function publishByJourney(nats: Nats, events: readonly RastroEvent[]): Promise<void> {
+  const journeys = Map.groupBy(events, ({ correlationid }) => correlationid);
+  const results = await Promise.allSettled(
+    [...journeys.values()].map(async (journey) => {
+      for (const event of journey) await storeOne(nats, publicationOf(event));
+    }),
+  );
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
 }
 
 /**

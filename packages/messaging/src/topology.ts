@@ -49,6 +49,8 @@ export function streamConfigs({ replicas, maxBytes }: TopologyOptions): StreamSe
       max_bytes: maxBytes,
       duplicate_window: hours(24),
       deny_delete: true,
+      // What a transaction recorded is published together.
+      allow_atomic: true,
     },
     {
       ...common,

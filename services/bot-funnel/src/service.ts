@@ -15,7 +15,7 @@ import {
   ensureWorkspaceConsumer,
   followCatalog,
   type Nats,
-  publishEvent,
+  publishEvents,
   type Subscription,
 } from '@rastro/messaging';
 import {
@@ -93,7 +93,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   );
   await ensureStreams(nats);
   const onError = (error: unknown): void => log.error({ err: error }, 'something went wrong');
-  const publish = (event: RastroEvent): Promise<void> => publishEvent(nats, event);
+  const publish = (events: readonly RastroEvent[]): Promise<void> => publishEvents(nats, events);
   stack.use(await startOutboxRelay({ sql, schema, publish, onError }));
 
   const catalog = new Catalog();

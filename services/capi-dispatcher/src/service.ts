@@ -7,7 +7,7 @@ import {
   connectNats,
   followCatalog,
   type Nats,
-  publishEvent,
+  publishEvents,
   subscribe,
   subscribeBatch,
 } from '@rastro/messaging';
@@ -50,7 +50,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   await checkSchema(sql, schema, [...tables, 'events', 'outbox', 'inbox'], folders);
   const topology = { replicas: config.natsReplicas };
   const nats = stack.use(await connectNats({ url: config.natsUrl, name: service, log, topology }));
-  const publish = (event: RastroEvent) => publishEvent(nats, event);
+  const publish = (events: readonly RastroEvent[]): Promise<void> => publishEvents(nats, events);
   const onError = (error: unknown) => log.warn({ err: error }, 'publishing is interrupted');
   stack.use(await startOutboxRelay({ sql, schema, publish, onError }));
 

@@ -8,7 +8,7 @@ import {
   connectNats,
   followCatalog,
   type Nats,
-  publishEvent,
+  publishEvents,
   subscribe,
   subscribeBatch,
 } from '@rastro/messaging';
@@ -58,7 +58,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     await startOutboxRelay({
       sql,
       schema,
-      publish: (event) => publishEvent(nats, event),
+      publish: (events) => publishEvents(nats, events),
       onError: (error) => log.warn({ err: error }, 'publishing was interrupted; trying again'),
     }),
   );

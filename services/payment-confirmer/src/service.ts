@@ -7,7 +7,7 @@ import {
   connectNats,
   ensureStreams,
   followCatalog,
-  publishEvent,
+  publishEvents,
   serveRequests,
 } from '@rastro/messaging';
 import {
@@ -81,7 +81,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const chooseGateway = createGateways({ catalog, masterKey, dispatcher, metrics });
   const onError = (error: unknown) => log.error({ err: error }, 'background work failed');
 
-  const publish = (event: RastroEvent) => publishEvent(nats, event);
+  const publish = (events: readonly RastroEvent[]): Promise<void> => publishEvents(nats, events);
   stack.use(await startOutboxRelay({ sql, schema, publish, onError }));
   const edges = { sql, chooseGateway, schedule, metrics, log };
   const observe = createObserve(edges);
