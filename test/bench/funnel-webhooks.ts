@@ -75,14 +75,26 @@ async function pushSteadily(load: {
   }
 }
 
+const knownHeaders = new Map<string, string[]>();
+
+/** Made once for each bot, and flat, as undici takes them fastest. */
+function headersOf(botId: string): string[] {
+  const known = knownHeaders.get(botId);
+  if (known !== undefined) return known;
+  const secret = webhookSecretOf(botId);
+  const made = [
+    ...['content-type', 'application/json'],
+    ...['x-telegram-bot-api-secret-token', secret],
+  ];
+  knownHeaders.set(botId, made);
+  return made;
+}
+
 async function push(pool: Pool, botId: string, user: number, dueMs: number): Promise<Push> {
   const from = { id: user, is_bot: false, first_name: 'Cliente', language_code: 'pt-br' };
   const chat = { id: user, type: 'private', first_name: 'Cliente' };
   const message = { message_id: 1, date: 1_790_000_000, chat, from, text: '/start' };
-  const headers = {
-    'content-type': 'application/json',
-    'x-telegram-bot-api-secret-token': webhookSecretOf(botId),
-  };
+  const headers = headersOf(botId);
   const body = JSON.stringify({ update_id: user, message });
   const path = `/telegram/${botId}`;
   let status: number | null = null;

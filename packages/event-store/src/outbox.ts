@@ -16,6 +16,8 @@ export interface RelayOptions {
 
 const batchSize = 200;
 const pollMs = 1_000;
+/** Between the beginnings of two rounds: what is committed meanwhile goes together. */
+const gatherMs = 20;
 
 /** Runs until disposed of. LISTEN/NOTIFY wakes it; polling covers a lost notification. */
 export async function startOutboxRelay(options: RelayOptions): Promise<AsyncDisposable> {
@@ -30,6 +32,7 @@ export async function startOutboxRelay(options: RelayOptions): Promise<AsyncDisp
   async function loop(): Promise<void> {
     while (!stopping.signal.aborted) {
       wake = Promise.withResolvers<void>();
+      const startedMs = performance.now();
       const published = await relayBatch(options).catch((error: unknown) => {
         onError(error);
         return 0;
@@ -37,6 +40,8 @@ export async function startOutboxRelay(options: RelayOptions): Promise<AsyncDisp
       if (published === batchSize) continue;
       const poll = delay(pollMs, undefined, { signal: stopping.signal }).catch(() => {});
       await Promise.race([wake.promise, poll]);
+      const restMs = startedMs + gatherMs - performance.now();
+      if (restMs > 0) await delay(restMs, undefined, { signal: stopping.signal }).catch(() => {});
     }
   }
   const running = loop();

@@ -23,8 +23,16 @@ export function createBotSecrets(options: {
 }): BotSecrets {
   const { catalog, telegram, masterKey, log } = options;
   const tokens = new Map<string, string>();
-  const webhookSecret = (botId: string): string =>
-    deriveSecret(masterKey, `telegram-webhook/${botId}`);
+  /** Deriving one takes as long as the rest of a webhook's check. */
+  const webhookSecrets = new Map<string, string>();
+
+  function webhookSecret(botId: string): string {
+    const known = webhookSecrets.get(botId);
+    if (known !== undefined) return known;
+    const secret = deriveSecret(masterKey, `telegram-webhook/${botId}`);
+    webhookSecrets.set(botId, secret);
+    return secret;
+  }
 
   function tokenOf(botId: string, sealed: string): string | undefined {
     const known = tokens.get(sealed);

@@ -30,15 +30,19 @@ export async function openLeads(
   const missing = owners.filter((owner) => !found.has(leadKey(owner)));
   if (missing.length === 0) return found;
   const ids = missing.map(() => newId());
-  await tx`
+  const created = await tx<LeadRow[]>`
     insert into leads (lead_id, workspace_id, bot_id, telegram_user_id)
     select * from unnest(${ids}::uuid[], ${missing.map(({ workspaceId }) => workspaceId)}::text[],
       ${missing.map(({ botId }) => botId)}::text[],
       ${missing.map(({ telegramUserId }) => String(telegramUserId))}::bigint[])
       as given (lead_id, workspace_id, bot_id, telegram_user_id)
     order by bot_id, telegram_user_id
-    on conflict do nothing`;
-  return new Map([...found, ...(await findLeads(tx, missing))]);
+    on conflict do nothing returning lead_id, workspace_id, bot_id, telegram_user_id`;
+  const opened = created.map((row) => ({ row, version: 0, lead: newLead(row) }));
+  const all = new Map([...found, ...opened.map((one) => [leadKey(one.row), one] as const)]);
+  // Created by somebody else in this very moment.
+  const taken = missing.filter((owner) => !all.has(leadKey(owner)));
+  return new Map([...all, ...(await findLeads(tx, taken))]);
 }
 
 /** One chat between a bot and a Telegram user. */
