@@ -52,8 +52,8 @@ export interface FunnelFleet extends AsyncDisposable {
 
 export async function startFleet(options: {
   bots: readonly FleetBot[];
-  /** `publicOrigin` is where the process listens. */
-  environment: (publicOrigin: string) => Environment | Promise<Environment>;
+  /** On top of what the service needs. */
+  environment: Environment;
 }): Promise<FunnelFleet> {
   const { bots } = options;
   await using stack = new AsyncDisposableStack();
@@ -74,7 +74,7 @@ export async function startFleet(options: {
     POSTGRES_URL: database.url,
     PUBLIC_ORIGIN: publicOrigin,
     RASTRO_MASTER_KEY: testMasterKey.toString('base64'),
-    ...(await options.environment(publicOrigin)),
+    ...options.environment,
   };
   const funnel = stack.use(startServiceProcess({ name: 'bot-funnel', port, environment, log }));
   await funnel.ready();

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { medianOf, say, written } from './figures.ts';
+import { measureBots } from './funnel-bots.ts';
 import { measureWebhooks } from './funnel-webhooks.ts';
 
 const { values, positionals } = parseArgs({
@@ -18,6 +19,15 @@ const sections = new Map<string, () => Promise<void>>([
     async () => {
       say('500 updates a second by webhook, each a new customer’s START');
       say(`  median: ${written(await medianOf(runs, measureWebhooks))}`);
+    },
+  ],
+  [
+    'bots',
+    async () => {
+      for (const mode of ['webhook', 'polling'] as const) {
+        say(`200 bots in one process, by ${mode}`);
+        say(`  median: ${written(await medianOf(runs, () => measureBots(mode)))}`);
+      }
     },
   ],
 ]);

@@ -17,7 +17,7 @@ export interface RelayOptions {
 const batchSize = 200;
 const pollMs = 1_000;
 /** Between the beginnings of two rounds: what is committed meanwhile goes together. */
-const gatherMs = 20;
+const gatherMs = 25;
 
 /** Runs until disposed of. LISTEN/NOTIFY wakes it; polling covers a lost notification. */
 export async function startOutboxRelay(options: RelayOptions): Promise<AsyncDisposable> {

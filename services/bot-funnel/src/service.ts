@@ -85,7 +85,7 @@ const tables = [
 export async function startService(config: Config, log: Logger): Promise<RunningService> {
   await using stack = new AsyncDisposableStack();
   const { natsUrl, natsReplicas: replicas, postgresUrl, masterKey } = config;
-  const sql = connectPostgres({ url: postgresUrl, schema, service, maxConnections: 12 });
+  const sql = connectPostgres({ url: postgresUrl, schema, service, maxConnections: 8 });
   stack.defer(() => sql.end({ timeout: 5 }));
   await checkSchema(sql, schema, tables, folders);
   const nats = stack.use(
@@ -110,8 +110,10 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const fleet = stack.use(createFleet(parts, store));
   const ensure = (workspaceId: string): Promise<void> => ensureWorkspaceConsumer(nats, workspaceId);
   const consumers = stack.use(createWorkspaceConsumers({ catalog, ensure, onError }));
+  let isListening = false;
   const onChange = (): void => {
-    fleet.reconcile();
+    // Telegram pushes as soon as it knows where: not before somebody answers there.
+    if (isListening) fleet.reconcile();
     consumers.reconcile();
   };
   stack.use(await followCatalog(nats, { catalog, onChange }));
@@ -123,6 +125,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
   addHealthRoutes(app, { checks, metrics: registry });
   addRoutes(app, { findBot: secrets.findWebhook, storeUpdate: store });
   const url = await listen(app, config);
+  isListening = true;
+  fleet.reconcile();
   const owned = stack.move();
   return { url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

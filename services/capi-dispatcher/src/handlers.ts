@@ -22,15 +22,13 @@ import {
 import { type Conversion, scheduled } from './core/conversion.ts';
 import { evolveJourney, type Journey } from './core/journey.ts';
 import { evolveViewed, type Order, paidOf } from './core/order.ts';
+import type { Consumed } from './core/consumed.ts';
+import { withoutStrangersToken } from './core/ownership.ts';
 import type { Pace } from './core/pace.ts';
 import { type Plan, planPageView, planPurchase, type Pool } from './core/plan.ts';
 import { changeOf } from './core/schedule.ts';
 
 const service = 'capi-dispatcher';
-
-export const trafficTypes = ['ClickTracked', 'BrowserSignalsCaptured'] as const;
-export const commerceTypes = ['FunnelStarted', 'PaymentPaid', 'DeliveryViewed'] as const;
-type Consumed = RastroEvent<(typeof trafficTypes)[number] | (typeof commerceTypes)[number]>;
 
 export interface IntakeOptions {
   readonly sql: Sql;
@@ -88,33 +86,38 @@ async function takeIn(
   events: readonly Consumed[],
   options: IntakeOptions,
 ): Promise<boolean> {
-  const knowledge = await loadKnowledge(tx, events);
+  const { knowledge, own } = await loadKnowledge(tx, events);
   const nowMs = Date.now();
-  for (const event of events) learn(knowledge, event, nowMs);
+  for (const event of own) learn(knowledge, event, nowMs);
   await saveJourneys(tx, knowledge.journeys);
   await saveOrders(tx, [...knowledge.orders.values()]);
   return schedule(tx, knowledge, options, nowMs);
 }
 
-async function loadKnowledge(tx: Transaction, events: readonly Consumed[]): Promise<Knowledge> {
-  const owners = new Map<string, string>();
-  const keys = [];
+async function loadKnowledge(
+  tx: Transaction,
+  events: readonly Consumed[],
+): Promise<{ knowledge: Knowledge; own: readonly Consumed[] }> {
+  const named = new Map<string, string>();
   for (const { data, workspaceid } of events) {
-    if (data.trackingToken !== null) owners.set(data.trackingToken, workspaceid);
-    if ('paymentId' in data) {
-      const { paymentId, trackingToken } = data;
-      keys.push({ paymentId, trackingToken, workspaceId: workspaceid });
-    }
+    if (data.trackingToken !== null) named.set(data.trackingToken, workspaceid);
   }
-  const journeys = await lockJourneys(tx, owners);
-  const orders = await lockOrders(tx, keys, [...owners.keys()]);
-  return {
-    journeys,
+  const found = await lockJourneys(tx, named);
+  const own = events.flatMap((event) => withoutStrangersToken(event, found));
+  const keys = own.flatMap(({ data, workspaceid: workspaceId }) => {
+    if (!('paymentId' in data)) return [];
+    const { paymentId, trackingToken } = data;
+    return [{ paymentId, trackingToken, workspaceId }];
+  });
+  const orders = await lockOrders(tx, keys, [...named.keys()]);
+  const knowledge = {
+    journeys: new Map([...found].map(([token, { journey }]) => [token, journey])),
     orders: new Map(orders.map((order) => [order.paymentId, order])),
-    owners,
-    clicked: new Set(),
-    causes: new Map(),
+    owners: new Map([...found].map(([token, { workspaceId }]) => [token, workspaceId])),
+    clicked: new Set<string>(),
+    causes: new Map<string, string>(),
   };
+  return { knowledge, own };
 }
 
 function learn(knowledge: Knowledge, event: Consumed, nowMs: number): void {

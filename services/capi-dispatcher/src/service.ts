@@ -30,7 +30,8 @@ import { addMetrics, type Metrics } from './adapters/metrics.ts';
 import { createTokens } from './adapters/tokens.ts';
 import type { Config } from './config.ts';
 import { type Dispatcher, startDispatcher } from './dispatcher.ts';
-import { commerceTypes, createIntake, trafficTypes } from './handlers.ts';
+import { commerceTypes, trafficTypes } from './core/consumed.ts';
+import { createIntake } from './handlers.ts';
 import { createSender } from './sender.ts';
 
 const service = 'capi-dispatcher';

@@ -5,7 +5,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RastroEvent } from '@rastro/events';
-import { sampleEvent } from '@rastro/testing';
+import { newId } from '@rastro/runtime';
+import { eventually, sampleEvent } from '@rastro/testing';
 import t from 'tap';
 import { journeyOf, startWorld } from './world.ts';
 
@@ -145,6 +146,22 @@ await t.test('what is not sent is recorded with its reason', async (t) => {
   );
   await untilState(late.purchaseId, 'accepted');
   t.pass('a consent that becomes known later is believed');
+});
+
+await t.test('a token that another workspace names brings it nothing', async (t) => {
+  const { click, signals, paid, pageViewId } = journeyOf(await pools.add());
+  await publish(click, signals);
+  await untilState(pageViewId, 'accepted');
+  const paymentId = newId();
+  const stranger = { ...paid.data, paymentId, poolId: null };
+  await publish(sampleEvent('PaymentPaid', stranger, { workspaceid: 'other' }));
+  await eventually(async () => {
+    const [order] = await sql`
+      select workspace_id, tracking_token from orders where payment_id = ${paymentId}`;
+    if (order === undefined) throw new Error('the order is not known yet');
+    t.match(order, { workspaceId: 'other', trackingToken: null });
+  });
+  t.same(await graph.group(`purchase_${paymentId}`), undefined, 'nobody was told');
 });
 
 await t.test('the health page and the metrics answer', async (t) => {

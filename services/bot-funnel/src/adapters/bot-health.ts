@@ -16,6 +16,7 @@ import {
 import type { FleetBot } from './bot-fleet.ts';
 import { BotObservations, type SendOutcome } from './bot-observations.ts';
 import { recordSignals } from './health-table.ts';
+import { resumeBots } from './lane-table.ts';
 import type { CallResult } from '../core/sending.ts';
 import { attempt } from './telegram.ts';
 import { createTurns } from './turns.ts';
@@ -62,6 +63,8 @@ export function createBotHealth(options: BotHealthOptions): BotHealth {
     if (verdict?.health === 'unhealthy') wakes.delete(bot.botId);
     if (verdict !== null) gauge.set({ bot: bot.botId }, shareOf(verdict));
     if (told !== null) tell(log, bot.botId, told);
+    // What waits because Telegram had refused the bot does not wait any longer.
+    if (told?.health === 'healthy') await resumeBots(sql, [bot.botId]);
     return state;
   }
   /** @returns milliseconds until the next look */

@@ -1,10 +1,12 @@
 /** What is done for one bot for as long as it is in the catalog, and when it leaves. */
 import type { Decoded } from '@rastro/events';
 import type { Logger, Sql } from '@rastro/runtime';
+import type { Api } from 'grammy';
 import type { Incoming, TelegramUpdate } from '../core/incoming.ts';
 import { type FleetBot, isRetired } from './bot-fleet.ts';
 import type { BotHealth, BotSource } from './bot-health.ts';
 import type { BotSecrets } from './bot-secrets.ts';
+import { attempt } from './telegram.ts';
 import { pollUpdates } from './update-source.ts';
 import { forgetWebhook, leaveWebhook } from './webhook.ts';
 
@@ -17,6 +19,19 @@ export interface RunnerOptions {
   readonly store: (incoming: Incoming) => Promise<void>;
   /** Where Telegram reaches us; null to ask for updates instead. */
   readonly webhookOrigin: string | null;
+}
+
+/** What a customer finds in the bot's menu. */
+const commands = [
+  { command: 'start', description: 'Começar' },
+  { command: 'privacidade', description: 'O que guardamos e por quê' },
+  { command: 'meusdados', description: 'Ver os meus dados' },
+  { command: 'apagar', description: 'Apagar os meus dados' },
+];
+
+/** Nothing depends on it: the commands work whether the menu shows them or not. */
+async function showCommands(api: Api): Promise<void> {
+  await attempt(() => api.setMyCommands(commands));
 }
 
 export function createBotRunner(options: RunnerOptions) {
@@ -49,7 +64,7 @@ export function createBotRunner(options: RunnerOptions) {
       return health.report(bot, { type: 'SecretUnreadable', reason });
     }
     if (!bot.isEnabled) return leave(bot, source);
-    const tasks = [health.watch(bot, source, signal)];
+    const tasks = [health.watch(bot, source, signal), showCommands(source.api)];
     if (source.webhook === null) tasks.push(poll(bot, source, signal));
     await Promise.all(tasks);
     return isRetired(signal) ? leave(bot, source) : undefined;

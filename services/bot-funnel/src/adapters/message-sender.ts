@@ -45,7 +45,7 @@ const concurrency = 64;
 /** How late a message may be whose chat had to wait; a new one is sent at once. */
 const pollMs = 100;
 /** Claiming for many at once is cheaper than for each that ends. */
-const pauseMs = 15;
+const pauseMs = 50;
 
 interface Errand {
   readonly lane: ClaimedLane;

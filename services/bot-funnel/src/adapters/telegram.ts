@@ -3,6 +3,7 @@ import { Api, GrammyError, HttpError, InputFile } from 'grammy';
 import { toBuffer } from 'qrcode';
 import type { MessagePart, PartMedia } from '../core/message-part.ts';
 import type { Call, CallFailure, CallResult } from '../core/sending.ts';
+import { createTelegramFetch } from './telegram-fetch.ts';
 
 export const allowedUpdates = ['message', 'callback_query', 'my_chat_member'] as const;
 
@@ -12,9 +13,12 @@ export interface Telegram {
 }
 
 const callTimeoutSeconds = 10;
+/** Hundreds of bots may poll at the same time. */
+const maxConnections = 1_024;
 
 export function createTelegram(options: { apiRoot: string }): Telegram {
   const clients = new Map<string, Api>();
+  const fetch = createTelegramFetch(maxConnections);
   return {
     api(token) {
       const known = clients.get(token);
@@ -22,6 +26,7 @@ export function createTelegram(options: { apiRoot: string }): Telegram {
       const client = new Api(token, {
         apiRoot: options.apiRoot,
         timeoutSeconds: callTimeoutSeconds,
+        fetch,
       });
       clients.set(token, client);
       return client;

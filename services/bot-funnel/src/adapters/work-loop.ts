@@ -1,5 +1,5 @@
 /** Works off rows of a table under a lease, so that several processes share them. */
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 
 export interface WorkLoop extends AsyncDisposable {
   /** There may be something to do: look now instead of at the next poll. */
@@ -51,7 +51,11 @@ export function startWorkLoop<T>(options: WorkLoopOptions<T>): WorkLoop {
       woken = Promise.withResolvers<void>();
       const room = concurrency - items.size;
       const claimed = room > 0 ? await claim(room).catch(nothingAfter(onError)) : [];
-      for (const item of claimed) launch(item);
+      for (const item of claimed) {
+        launch(item);
+        // Between two items others have their turn: a webhook is not to wait for a whole claim.
+        await nextTurn();
+      }
       const waiting = new AbortController();
       const poll = delay(pollMs, undefined, {
         signal: AbortSignal.any([stopping.signal, waiting.signal]),

@@ -128,10 +128,7 @@ async function forget(): Promise<void> {
   await sql`delete from bot_paces`;
 }
 
-interface Violations {
-  readonly chat: number;
-  readonly bot: number;
-}
+type Limits = { readonly violations: { readonly chat: number; readonly bot: number } };
 
 await t.test('as fast as Telegram allows, by two processes, and never refused', async (t) => {
   await control('telegram/limits', { perChatPerSecond: 1, perBotPerSecond: 30 });
@@ -144,7 +141,7 @@ await t.test('as fast as Telegram allows, by two processes, and never refused', 
   const queuedMs = performance.now();
   await allSent(leads.length);
   const seconds = (performance.now() - startedMs) / 1_000;
-  const { violations } = await control<{ violations: Violations }>('telegram/limits');
+  const { violations } = await control<Limits>('telegram/limits');
   t.comment(
     `${leads.length} messages of ${bots.length} bots in ${seconds.toFixed(1)} s, ` +
       `${(leads.length / seconds).toFixed(0)} a second; queued in ${(queuedMs - startedMs).toFixed(0)} ms`,
@@ -164,7 +161,7 @@ await t.test('in order in each chat, what must not come twice as an edit', async
   const texts = await told(botAt(0), 501);
   t.match(texts, [{ text: /one/ }, { text: /two/ }, { text: /x\.example/ }, { text: /last/ }]);
   t.ok(texts[2]?.edit_date, 'it was a placeholder first');
-  const { violations } = await control<{ violations: Violations }>('telegram/limits');
+  const { violations } = await control<Limits>('telegram/limits');
   t.equal(violations.chat, 0);
   await control('telegram/limits', {});
   await forget();
@@ -262,11 +259,8 @@ await t.test('what a blocked customer missed comes in order when he is back', as
   await queue(lead, thanks('first'));
   await queue(lead, thanks('second'));
   const areFailed = async (): Promise<void> => {
-    const rows = await sql<{ status: string }[]>`select status from messages`;
-    assert.deepEqual(
-      rows.map(({ status }) => status),
-      ['failed', 'failed'],
-    );
+    const failed = await sql`select 1 from messages where status = 'failed'`;
+    assert.equal(failed.length, 2);
   };
   await eventually(areFailed);
   t.same(await told(bot, 540), [], 'the second would have got through, and overtaken the first');
@@ -300,8 +294,6 @@ await t.test('claiming costs the same with 100,000 messages waiting', async (t) 
   }
   const sorted = tookMs.toSorted((a, b) => a - b);
   const median = sorted[30] ?? Number.NaN;
-  t.comment(
-    `64 lanes claimed in ${median.toFixed(1)} ms, at worst ${sorted.at(-1)?.toFixed(0)} ms`,
-  );
+  t.comment(`claimed in ${median.toFixed(1)} ms, at worst ${sorted.at(-1)?.toFixed(0)} ms`);
   t.ok(median < 40, `${median} ms`);
 });

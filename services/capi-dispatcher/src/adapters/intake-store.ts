@@ -24,6 +24,11 @@ export interface NewEntry extends LedgerEntry, Owner {
   readonly reason: string | null;
 }
 
+/** The workspace that spoke of the token first owns it. */
+export interface OwnedJourney extends Owner {
+  readonly journey: Journey;
+}
+
 /**
  * Locks the journeys named, in one order for everybody, and creates what is missing. Whoever holds
  * a journey's lock is alone in deciding about its orders.
@@ -31,7 +36,7 @@ export interface NewEntry extends LedgerEntry, Owner {
 export async function lockJourneys(
   tx: Transaction,
   owners: ReadonlyMap<string, string>,
-): Promise<Map<string, Journey>> {
+): Promise<Map<string, OwnedJourney>> {
   const tokens = [...owners.keys()].toSorted();
   if (tokens.length === 0) return new Map();
   const workspaces = tokens.map((token) => owners.get(token) ?? '');
@@ -41,10 +46,10 @@ export async function lockJourneys(
     from unnest(${tokens}::text[], ${workspaces}::text[]) as given(token, workspace)
     order by token
     on conflict do nothing`;
-  const rows = await tx<{ trackingToken: string; journey: Journey }[]>`
-    select tracking_token, journey from journeys where tracking_token = any(${tokens})
-    order by tracking_token for update`;
-  return new Map(rows.map(({ trackingToken, journey }) => [trackingToken, journey]));
+  const rows = await tx<(OwnedJourney & { trackingToken: string })[]>`
+    select tracking_token, workspace_id, journey from journeys
+    where tracking_token = any(${tokens}) order by tracking_token for update`;
+  return new Map(rows.map(({ trackingToken, ...owned }) => [trackingToken, owned]));
 }
 
 export async function saveJourneys(
