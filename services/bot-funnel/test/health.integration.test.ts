@@ -5,8 +5,8 @@
  * refuses, limits and fails as told; the slow parts with a watcher of their own and short times.
  */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { CatalogItem } from '@rastro/events';
 import { createMetrics, type RunningService, sealSecret } from '@rastro/runtime';
@@ -19,6 +19,7 @@ import {
   testMasterKey,
 } from '@rastro/testing';
 import { Api } from 'grammy';
+import { freePort } from '@rastro/servers';
 import t from 'tap';
 import type { FleetBot } from '../src/adapters/bot-fleet.ts';
 import { type BotHealth, createBotHealth } from '../src/adapters/bot-health.ts';
@@ -80,15 +81,6 @@ async function saidOf(id: string): Promise<string[]> {
 
 const waitForSaid = (id: string, said: readonly string[], timeoutMs = 10_000): Promise<void> =>
   eventually(async () => assert.deepEqual(await saidOf(id), said), { timeoutMs });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 const port = await freePort();
 const origin = `http://127.0.0.1:${port}`;

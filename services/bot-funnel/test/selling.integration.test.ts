@@ -4,11 +4,9 @@
  * by webhook; the test plays the customer and payment-confirmer.
  */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { deriveSecret, newId, sha256Hex } from '@rastro/runtime';
 import { eventually, sampleEvent, testLog, testMasterKey } from '@rastro/testing';
+import { freePort } from '@rastro/servers';
 import t from 'tap';
 import { startService } from '../src/service.ts';
 import { delivered, envelopeOf, paid, shared } from './payments.ts';
@@ -16,15 +14,6 @@ import { chargeOf, hears, type SentMessage, startWorld, walkToPix } from './worl
 import { hostileText } from './world-catalog.ts';
 
 const secret = deriveSecret(testMasterKey, 'telegram-webhook/bot-a');
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 const at = <T>(list: readonly T[], index: number): T => list.at(index) as T;
 
