@@ -29,7 +29,7 @@ export function startHousekeeping({ sql, onError }: HousekeepingOptions): AsyncD
   };
 }
 
-async function sweep(sql: Sql): Promise<void> {
+export async function sweep(sql: Sql): Promise<void> {
   await sql`delete from inbox where handled_at < now() - ${inboxDays} * interval '1 day'`;
   await sql`delete from clicks where clicked_at < now() - ${clickDays} * interval '1 day'`;
   await sql`
@@ -37,4 +37,8 @@ async function sweep(sql: Sql): Promise<void> {
       and (created_at < now() - ${messageDays} * interval '1 day'
         or exists (select 1 from leads
           where leads.lead_id = messages.lead_id and leads.erased_at is not null))`;
+  // A lane comes back with the next message; until then it is only a chat's number.
+  await sql`
+    delete from chat_lanes where not is_waiting and not is_blocked and lease_id is null
+      and due_at < now() - interval '1 day'`;
 }
