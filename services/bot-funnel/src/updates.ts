@@ -3,6 +3,7 @@
  * order, and saves. At hundreds of updates a second a transaction for each would be all that
  * Postgres does.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   firstDeliveries,
   type Sql,
@@ -44,8 +45,30 @@ type Ready = Pick<Situation, 'incoming' | 'click' | 'funnel'> & {
 
 export const updateId = ({ botId, updateId: id }: Incoming): string => `${botId}:${id}`;
 
-/** @returns what is not simply acknowledged, by {@link updateId} */
+/**
+ * While Postgres is away it waits here: given back to JetStream, the updates of a chat would come
+ * again in another order.
+ * @returns what is not simply acknowledged, by {@link updateId}
+ */
 export async function handleUpdates(
+  options: UpdatesOptions,
+  batch: readonly Incoming[],
+): Promise<BatchExceptions> {
+  for (let attempts = 1; ; attempts += 1) {
+    try {
+      return await handleBatch(options, batch);
+    } catch (error) {
+      if (!isOutage(error) || attempts >= outageAttempts) throw error;
+      await delay(outageRetryMs);
+    }
+  }
+}
+
+/** A restart's length; whoever stops meanwhile is not kept waiting longer. */
+const outageAttempts = 20;
+const outageRetryMs = 500;
+
+async function handleBatch(
   options: UpdatesOptions,
   batch: readonly Incoming[],
 ): Promise<BatchExceptions> {

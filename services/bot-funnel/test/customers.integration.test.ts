@@ -4,6 +4,7 @@
  * service between real NATS, Postgres and the sandbox's Telegram with two bots of one pool.
  */
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 import { newId } from '@rastro/runtime';
 import { eventually, putCatalog, sampleEvent, testLog } from '@rastro/testing';
 import t from 'tap';
@@ -133,4 +134,22 @@ await t.test('refunds and disputes reach the operator, each once', async (t) => 
     assert.match((await textsOf(user)).join('\n'), /Devolvemos o pagamento de E-book: R\$ 19,90/);
   });
   t.notMatch((await textsOf(user)).join('\n'), 'Contestação', 'the seller has no words for it');
+});
+
+await t.test('a chat keeps its order while Postgres is away', async (t) => {
+  await world.postgres.kill();
+  const users = [6050, 6051, 6052, 6053, 6054];
+  for (const user of users) await world.start(user);
+  await delay(1_000);
+  for (const user of users) await world.write(user, '/meusdados');
+  await delay(1_000);
+  await world.postgres.start();
+  for (const user of users) {
+    await eventually(async () => assert.equal((await textsOf(user)).length, 2), {
+      timeoutMs: 20_000,
+    });
+    const [welcome, data] = await textsOf(user);
+    t.match(welcome, /Olá$/);
+    t.match(data, /O que este bot sabe de você/, 'nobody was asked about before he was there');
+  }
 });

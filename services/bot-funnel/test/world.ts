@@ -11,6 +11,7 @@ import {
   startTestServers,
   testLog,
   testMasterKey,
+  type TestServers,
 } from '@rastro/testing';
 import { join } from 'node:path';
 import type { Config } from '../src/config.ts';
@@ -39,6 +40,8 @@ export interface World extends AsyncDisposable, Gateway {
   readonly sandbox: Sandbox;
   readonly natsUrl: string;
   readonly postgresUrl: string;
+  /** The server itself, to be killed and started again. */
+  readonly postgres: TestServers['postgres'];
   readonly publicOrigin: string;
   config(overrides?: Partial<Config>): Config;
   control(path: string, body?: object): Promise<unknown>;
@@ -86,6 +89,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     sandbox,
     natsUrl: servers.nats.url,
     postgresUrl: database.url,
+    postgres: servers.postgres,
     publicOrigin,
     asked: [],
     gatewayIsDown: false,
