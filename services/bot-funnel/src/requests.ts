@@ -4,6 +4,7 @@ import { withConflictRetry } from '@rastro/event-store';
 import type { funnelStart, funnelStep, ReplyOf, RequestOf, RequestProblem } from '@rastro/events';
 import type { Catalog, RequestResult } from '@rastro/messaging';
 import { newId } from '@rastro/runtime';
+import { ownClick } from './adapters/click-store.ts';
 import { leadKey } from './adapters/lead-store.ts';
 import { decide } from './core/decide.ts';
 import { noteStep, recordedOnly } from './core/external.ts';
@@ -151,11 +152,8 @@ async function namedClick(
   const deadline = performance.now() + clickWaitMs;
   for (;;) {
     const click = (await findClicks([token])).get(token);
-    if (click !== undefined) {
-      const { trackingToken, poolId, workspaceId } = click;
-      return workspaceId === request.workspaceId ? { trackingToken, poolId } : null;
-    }
-    if (performance.now() > deadline) return null;
+    const isOver = performance.now() > deadline;
+    if (click !== undefined || isOver) return ownClick(click, request.workspaceId);
     await delay(clickRetryMs);
   }
 }

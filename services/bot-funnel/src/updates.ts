@@ -12,10 +12,11 @@ import {
 } from '@rastro/event-store';
 import { type BatchExceptions, isOutage, type Settlement } from '@rastro/messaging';
 import { decide } from './core/decide.ts';
+import { parsePress } from './core/funnel.ts';
 import { type Incoming, trackingTokenIn } from './core/incoming.ts';
 import { evolve } from './core/lead.ts';
 import { clickWaitMs } from './core/retry.ts';
-import type { KnownClick } from './adapters/click-store.ts';
+import { type KnownClick, ownClick } from './adapters/click-store.ts';
 import type { DecidedLead, LiveEffect, Occasion } from './adapters/decision-store.ts';
 import { leadKey, type LeadOwner, type LoadedLead, type UserClick } from './adapters/lead-store.ts';
 import { type CommandOptions, commandOf, type Situation } from './update-command.ts';
@@ -75,7 +76,7 @@ async function handleBatch(
   const exceptions = new Map<string, Settlement | { readonly error: unknown }>();
   const ready = await readyOf(options, batch, exceptions);
   try {
-    await handleTogether(options, ready);
+    for (const part of untilErasures(ready)) await handleTogether(options, part);
   } catch (error) {
     if (isOutage(error)) throw error;
     // One that cannot be handled does not keep the others waiting.
@@ -130,11 +131,20 @@ function namedClick(
   const token = tokenOf(incoming);
   if (token === null) return null;
   const click = clicks.get(token);
-  if (click === undefined) {
-    return Date.now() - Date.parse(incoming.receivedAt) < clickWaitMs ? 'not_yet' : null;
+  const ageMs = Date.now() - Date.parse(incoming.receivedAt);
+  if (click === undefined && ageMs < clickWaitMs) return 'not_yet';
+  return ownClick(click, incoming.workspaceId);
+}
+
+/** Whoever comes back after an erasure is a stranger, to be loaded as one. */
+function untilErasures(ready: readonly Ready[]): Ready[][] {
+  const parts: Ready[][] = [[]];
+  for (const one of ready) {
+    parts.at(-1)?.push(one);
+    const { content } = one.incoming;
+    if (content.type === 'press' && parsePress(content.data)?.type === 'erase') parts.push([]);
   }
-  const { trackingToken, poolId, workspaceId } = click;
-  return workspaceId === incoming.workspaceId ? { trackingToken, poolId } : null;
+  return parts;
 }
 
 async function handleTogether(options: UpdatesOptions, ready: readonly Ready[]): Promise<void> {

@@ -82,6 +82,31 @@ await t.test('privacy: asked, shown, erased, and a stranger afterwards', async (
   t.match((await startsOf(user))[0], { trackingToken: null, origin: 'organic' });
 });
 
+await t.test('who comes back in the moment of his erasure is a stranger too', async (t) => {
+  const user = 6025;
+  await world.start(user);
+  await world.write(user, '/apagar');
+  const question = await eventually(async () => {
+    const last = (await world.said(user)).at(-1);
+    if (!last?.text?.startsWith('Apagar')) throw new Error('not asked yet');
+    return last;
+  });
+  // One right after the other, so that both are in one batch.
+  await world.press(user, question, '🗑 Sim, apagar');
+  await world.start(user);
+  await eventually(async () => {
+    const erased = await world.recorded('ErasureRequested');
+    assert.equal(new Set(erased.map(({ data }) => data.leadId)).size, 2);
+    const rows = await world.sql<{ leadId: string }[]>`
+      select lead_id from leads where telegram_user_id = ${user}`;
+    assert.equal(rows.length, 1);
+    const [start, ...others] = await startsOf(user);
+    assert.equal(start?.leadId, rows[0]?.leadId, 'his START is the new lead’s');
+    assert.equal(others.length, 0, 'and the old one’s is gone');
+  });
+  t.pass('two leads, one of them erased');
+});
+
 await t.test('who is in version 1 finishes version 1', async (t) => {
   const user = 6030;
   await world.start(user);

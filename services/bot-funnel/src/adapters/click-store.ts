@@ -1,11 +1,19 @@
 /** Ad clicks that a /start may name. */
 import type { RastroEvent } from '@rastro/events';
 import type { Queryable } from '@rastro/event-store';
+import type { Click } from '../core/lead.ts';
 
 export interface KnownClick {
   readonly trackingToken: string;
   readonly workspaceId: string;
   readonly poolId: string;
+}
+
+/** Null where it is unknown or another workspace's: such a START is an organic visit. */
+export function ownClick(click: KnownClick | undefined, workspaceId: string): Click | null {
+  if (click?.workspaceId !== workspaceId) return null;
+  const { trackingToken, poolId } = click;
+  return { trackingToken, poolId };
 }
 
 /** Remembers clicks so that a /start can be bound to them; the first word on a token stays. */

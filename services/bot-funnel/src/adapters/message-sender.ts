@@ -36,6 +36,7 @@ export interface SenderOptions {
   readonly apiOf: (botId: string) => Api | undefined;
   /** Telegram refused the bot's token. */
   readonly onUnauthorized: (botId: string) => void;
+  /** How each call ended: what the bot's health is told from. */
   readonly onOutcome: (botId: string, outcome: 'sent' | CallFailure['type']) => void;
   readonly sends: Counter<'kind' | 'outcome'>;
 }

@@ -1,5 +1,5 @@
 /** Checkouts of one lead: one open charge per product, whatever is pressed or heard. */
-import type { DataOf, EventBody } from '@rastro/events';
+import type { DataOf, EventBody, EventType } from '@rastro/events';
 import {
   answer,
   type Decision,
@@ -13,15 +13,7 @@ import {
 import type { Pix } from './message.ts';
 
 /** What payment-confirmer says about a lead's checkouts: the other half of the lead's history. */
-export type PaymentFact = EventBody<
-  | 'PaymentCreated'
-  | 'PaymentPaid'
-  | 'PaymentExpired'
-  | 'PaymentRefused'
-  | 'PaymentRefunded'
-  | 'PaymentDisputed'
-  | 'PaymentChargedBack'
->;
+export type PaymentFact = EventBody<Extract<EventType, `Payment${string}`>>;
 
 interface CheckoutOrigin {
   readonly checkoutId: string;

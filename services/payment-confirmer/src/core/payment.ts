@@ -6,18 +6,10 @@
  *
  * Cancelled, refused, refunded and charged back are final. Facts may come twice and in any order.
  */
-import type { DataOf, EventBody } from '@rastro/events';
+import type { DataOf, EventBody, EventType } from '@rastro/events';
 import type { ChargeReport, PaymentStatus } from './gateway.ts';
 
-export type PaymentEvent = EventBody<
-  | 'PaymentCreated'
-  | 'PaymentPaid'
-  | 'PaymentExpired'
-  | 'PaymentRefused'
-  | 'PaymentRefunded'
-  | 'PaymentDisputed'
-  | 'PaymentChargedBack'
->;
+export type PaymentEvent = EventBody<Extract<EventType, `Payment${string}`>>;
 
 /** Whose payment it is and for what: the same in all of its events. */
 export type PaymentSubject = Omit<
