@@ -17,6 +17,10 @@ export function vendorAddresses(sandboxUrl: string | null): Environment {
     META_PIXEL_SCRIPT_URL: `${sandboxUrl}/pixel/fbevents.js`,
     TELEGRAM_API_URL: `${sandboxUrl}/telegram`,
     TELEGRAM_LINK_URL: `${sandboxUrl}/t.me`,
+    MERCADOPAGO_API_URL: `${sandboxUrl}/mercadopago`,
+    PUSHINPAY_API_URL: `${sandboxUrl}/pushinpay`,
+    WOOVI_API_URL: `${sandboxUrl}/woovi`,
+    ABACATEPAY_API_URL: `${sandboxUrl}/abacatepay`,
     SANDBOX_URL: sandboxUrl,
   };
 }

@@ -39,6 +39,19 @@ export async function startHouseSandbox(
   return { sandbox, catalog };
 }
 
+type AccountDraft = Extract<CatalogFile['drafts'][number], { kind: 'account' }>['data'];
+
+/** The generic gateway calls its key `apiKey`, all others `accessToken`. */
+function pixAccountOf({
+  id: name,
+  kind,
+  credentials,
+}: AccountDraft): SandboxWorld['pixAccounts'][number] {
+  const { apiKey, accessToken, webhookSecret } = credentials;
+  const secret = webhookSecret === undefined ? {} : { webhookSecret };
+  return { kind, apiKey: apiKey ?? accessToken ?? '', ...secret, name };
+}
+
 /** Every account that the catalog names exists in the sandbox, and no other. */
 export function worldOf({ drafts }: CatalogFile): SandboxWorld {
   const world: Required<SandboxWorld> = { bots: [], pixels: [], pixAccounts: [], pools: [] };
@@ -46,10 +59,7 @@ export function worldOf({ drafts }: CatalogFile): SandboxWorld {
     if (kind === 'bot' && data.token !== undefined) {
       world.bots.push({ token: data.token, username: data.username });
     }
-    if (kind === 'account' && data.kind === 'standard-webhooks') {
-      const { apiKey = '', webhookSecret = '' } = data.credentials;
-      world.pixAccounts.push({ apiKey, webhookSecret, name: data.id });
-    }
+    if (kind === 'account') world.pixAccounts.push(pixAccountOf(data));
     if (kind === 'pool') {
       world.pools.push({ slug: data.slug });
       const { pixelId, accessToken } = data.meta;

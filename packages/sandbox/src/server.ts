@@ -9,9 +9,10 @@ import { openJournal } from './journal.ts';
 import { type Log, silentLog } from './log.ts';
 import { registerPages } from './pages/routes.ts';
 import type { Parts } from './parts.ts';
-import { accountIdOf, Gateway } from './pix/gateway.ts';
+import { accountIdOf } from './pix/account.ts';
+import { Gateway } from './pix/gateway.ts';
 import { registerPixControl } from './pix/control.ts';
-import { registerPixRoutes } from './pix/routes.ts';
+import { vendors } from './pix/vendors.ts';
 import { Webhooks } from './pix/webhooks.ts';
 import { registerPixelRoutes } from './pixel/routes.ts';
 import { registerTelegramControl } from './telegram/control.ts';
@@ -49,9 +50,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const journal = openJournal(options.journalFile);
   stack.defer(() => journal.close());
   const faults = createFaults(options.seed ?? 1);
-  const secretOf = (accountId: string) =>
-    world.current.pixAccounts.find((one) => accountIdOf(one) === accountId)?.webhookSecret ?? null;
-  const webhooks = new Webhooks(journal, faults, secretOf, log);
+  const accountOf = (accountId: string) =>
+    world.current.pixAccounts.find((one) => accountIdOf(one) === accountId);
+  const webhooks = new Webhooks(journal, faults, accountOf, log);
   stack.defer(() => webhooks.close());
   const gateway = new Gateway(journal, world, webhooks);
   stack.defer(() => gateway.close());
@@ -124,7 +125,10 @@ async function registerAll(app: FastifyInstance, parts: Parts): Promise<void> {
   await app.register((scope) => registerTelegramRoutes(scope, world, telegram, queue, faults), {
     prefix: '/telegram',
   });
-  await app.register(async (scope) => registerPixRoutes(scope, world, gateway, faults));
+  const desk = { world, gateway, faults };
+  for (const { prefix, register } of vendors) {
+    await app.register(async (scope) => register(scope, desk), { prefix });
+  }
   await app.register(async (scope) => {
     registerFaultRoutes(scope, faults);
     registerGraphControl(scope, graph);

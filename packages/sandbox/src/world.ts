@@ -2,6 +2,15 @@
 import Type, { type Static } from 'typebox';
 import { Errors } from 'typebox/value';
 
+export const gatewayKinds = [
+  'standard-webhooks',
+  'mercadopago',
+  'pushinpay',
+  'woovi',
+  'abacatepay',
+] as const;
+export type GatewayKind = (typeof gatewayKinds)[number];
+
 const Text = Type.String({ minLength: 1 });
 
 export const sandboxWorldSchema = Type.Object({
@@ -21,8 +30,12 @@ export const sandboxWorldSchema = Type.Object({
   ),
   pixAccounts: Type.Array(
     Type.Object({
+      /** Whose API it is an account of; unset: the generic gateway's. */
+      kind: Type.Optional(Type.Enum(gatewayKinds)),
+      /** What calls carry: API key, access token or AppID. */
       apiKey: Text,
-      webhookSecret: Type.String({ pattern: '^whsec_[A-Za-z0-9+/=]+$' }),
+      /** `whsec_…` for the generic gateway; none for Woovi, which signs with its own key. */
+      webhookSecret: Type.Optional(Text),
       name: Type.Optional(Text),
     }),
   ),
@@ -43,11 +56,21 @@ export class InvalidWorldError extends Error {
   readonly code = 'SANDBOX_WORLD_INVALID';
 }
 
+function secretProblems({ pixAccounts }: SandboxWorld): string[] {
+  return pixAccounts.flatMap(({ kind = 'standard-webhooks', webhookSecret = '' }, index) => {
+    const isFine =
+      kind === 'woovi' ||
+      (kind === 'standard-webhooks' ? /^whsec_[A-Za-z0-9+/=]+$/ : /./).test(webhookSecret);
+    return isFine ? [] : [`/pixAccounts/${index}/webhookSecret does not fit ${kind}`];
+  });
+}
+
 /** @throws InvalidWorldError naming every wrong place at once. */
 export function parseWorld(value: unknown): SandboxWorld {
   const problems = Errors(sandboxWorldSchema, value).map(
     (problem) => `${problem.instancePath === '' ? '/' : problem.instancePath} ${problem.message}`,
   );
+  if (problems.length === 0) problems.push(...secretProblems(value as SandboxWorld));
   if (problems.length > 0) {
     throw new InvalidWorldError(`The sandbox's world is wrong: ${problems.join('; ')}`);
   }

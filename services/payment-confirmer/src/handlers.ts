@@ -14,14 +14,16 @@ import {
   type OpenCharge,
   type Question,
   reserveCharge,
+  saveToldCents,
   takeQuestion,
 } from './adapters/charges.ts';
 import { GatewayError } from './adapters/gateway-http.ts';
+import type { ChooseGateway } from './adapters/gateways.ts';
 import type { Metrics } from './adapters/metrics.ts';
 import type { StoredWebhook, WebhookOutcome } from './adapters/webhook-inbox.ts';
 import { mismatchOf } from './core/gateway.ts';
 import type { Schedule } from './core/schedule.ts';
-import type { Observe } from './observing.ts';
+import { type Cause, identityOf, type Observe } from './observing.ts';
 import type { OpenCharges } from './opening.ts';
 import type { ObserveStray } from './straying.ts';
 
@@ -145,6 +147,7 @@ function ignoreOutage(error: unknown): void {
 
 export interface WebhookOptions {
   readonly sql: Sql;
+  readonly chooseGateway: ChooseGateway;
   readonly schedule: Schedule;
   readonly observe: Observe;
   readonly observeStray: ObserveStray;
@@ -206,12 +209,18 @@ async function act(webhook: StoredWebhook, options: WebhookOptions): Promise<Web
       return 'mismatch';
     }
   }
-  const { paymentId, amountCents, currency, opened } = charge;
-  const chargeId = opened.gatewayChargeId;
-  const mismatch = mismatchOf({ chargeId, reference: paymentId, amountCents, currency }, webhook);
+  const { paymentId } = charge;
+  const mismatch = mismatchOf(identityOf(charge), webhook);
   if (mismatch !== null) alarm(mismatch);
+  const choice = options.chooseGateway(accountId);
+  if (!choice.ok) throw new GatewayError(choice.message);
+  const { silentOn, requeryIntervalMs } = choice.gateway;
+  if (silentOn.amount === true && webhook.amountCents !== null) {
+    await saveToldCents(sql, paymentId, webhook.amountCents);
+  }
   // Only the gateway's own answer counts, so asking is right whatever the message claimed.
-  const outcome = await observeUntilBelieved(paymentId, { ...options, causationId });
+  const cause = { causationId, claim: mismatch === null ? webhook.claim : null };
+  const outcome = await observeUntilBelieved(paymentId, { ...options, cause, requeryIntervalMs });
   return outcome === 'observed' && mismatch !== null ? 'mismatch' : outcome;
 }
 
@@ -237,15 +246,21 @@ async function findHinted(sql: Sql, webhook: StoredWebhook): Promise<Charge | un
 
 const maxQuestions = 5;
 
-/** A webhook says that something is new, so it asks at once, whatever was asked before. */
-async function observeUntilBelieved(
-  paymentId: string,
-  options: Pick<WebhookOptions, 'sql' | 'observe' | 'schedule'> & { causationId: string },
-): Promise<WebhookOutcome> {
-  const { sql, observe, schedule, causationId } = options;
+type Asking = Pick<WebhookOptions, 'sql' | 'observe' | 'schedule'> & {
+  readonly cause: Cause;
+  readonly requeryIntervalMs: number;
+};
+
+/**
+ * A webhook says that something is new, so it asks at once, whatever was asked before; only where
+ * the gateway's terms forbid that, it waits.
+ */
+async function observeUntilBelieved(paymentId: string, options: Asking): Promise<WebhookOutcome> {
+  const { sql, observe, schedule, cause, requeryIntervalMs } = options;
   for (let asked = 0; asked < maxQuestions; asked += 1) {
-    const question = await takeQuestion(sql, paymentId, 0);
-    const observation = question && (await observe(question, causationId));
+    const question = await takeQuestion(sql, paymentId, requeryIntervalMs);
+    if (!question && requeryIntervalMs > 0) return { retryInMs: requeryIntervalMs / 6 };
+    const observation = question && (await observe(question, cause));
     if (observation?.kind === 'mismatch') return 'mismatch';
     if (observation?.kind === 'recorded') {
       // Some gateways send the webhook before their own API knows of it.

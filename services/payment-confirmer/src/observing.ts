@@ -12,7 +12,14 @@ import {
 import { GatewayError } from './adapters/gateway-http.ts';
 import type { ChooseGateway } from './adapters/gateways.ts';
 import type { Metrics } from './adapters/metrics.ts';
-import { type ChargeReport, disproofOf, type PaymentStatus } from './core/gateway.ts';
+import {
+  type ChargeIdentity,
+  type ChargeReport,
+  completeStatus,
+  disproofOf,
+  type Gateway,
+  type PaymentStatus,
+} from './core/gateway.ts';
 import {
   contradictionIn,
   decide,
@@ -37,22 +44,26 @@ export type Observation =
   /** A later question was answered first: ask again. */
   | { readonly kind: 'overtaken' };
 
-/**
- * @param causationId what made us ask.
- * @throws {GatewayError} when the gateway cannot be asked right now.
- */
-export type Observe = (question: Question, causationId?: string) => Promise<Observation>;
+/** What made us ask: a proven webhook, and what it says that the gateway's API does not. */
+export interface Cause {
+  readonly causationId: string;
+  readonly claim: PaymentStatus | null;
+}
+
+/** @throws {GatewayError} when the gateway cannot be asked right now. */
+export type Observe = (question: Question, cause?: Cause) => Promise<Observation>;
 
 export const streamOf = (paymentId: string): string => `payment-${paymentId}`;
 
 export function createObserve(options: ObservingOptions): Observe {
   const { sql, chooseGateway, metrics, log } = options;
-  return async ({ charge, number }, causationId) => {
+  return async ({ charge, number }, cause) => {
     const { paymentId, accountId } = charge;
     const choice = chooseGateway(accountId);
     if (!choice.ok) throw new GatewayError(choice.message);
     const { gateway } = choice;
-    const report = await gateway.getCharge(charge.opened.gatewayChargeId);
+    const answered = await gateway.getCharge(charge.opened.gatewayChargeId);
+    const report = answered && withAmount(answered, charge, gateway);
     const disproof =
       report === null ? 'the gateway does not know it' : disproofOf(identityOf(charge), report);
     if (disproof !== null) {
@@ -60,7 +71,7 @@ export function createObserve(options: ObservingOptions): Observe {
       log.error({ paymentId, accountId, disproof }, 'a charge is not what we asked for; unchanged');
     }
     const believed = disproof === null ? report : null;
-    const answer = { number, report: believed, kind: gateway.kind, causationId };
+    const answer = { number, report: believed, gateway, cause };
     const recorded = await sql.begin((tx) => record(tx, { paymentId, ...answer }, options));
     if (recorded === null) return { kind: 'overtaken' };
     for (const event of recorded) metrics.payments.inc({ status: statusAfter(event) });
@@ -74,20 +85,23 @@ interface Answer {
   readonly number: number;
   /** Null when it was not to be believed; the question is answered all the same. */
   readonly report: ChargeReport | null;
-  readonly kind: string;
-  readonly causationId: string | undefined;
+  readonly gateway: Gateway;
+  readonly cause: Cause | undefined;
 }
 
 /** Everything that follows from one answer, or null when a later one was recorded before. */
 async function record(
   tx: Transaction,
-  { paymentId, number, report, kind, causationId }: Answer,
+  { paymentId, number, report: told, gateway, cause }: Answer,
   { schedule, metrics, log }: ObservingOptions,
 ): Promise<PaymentEvent[] | null> {
   const charge = await lockCharge(tx, paymentId);
   if (charge.answeredCount >= number || !isOpen(charge)) return null;
   const history = (await readStream(tx, streamOf(paymentId))) as unknown as PaymentEvent[];
   const state = history.reduce(evolve, initialState);
+  const { kind, silentOn } = gateway;
+  const circumstances = { silentOn, claim: cause?.claim ?? null, statusHere: state.status };
+  const report = told && completeStatus(told, circumstances);
   const now = new Date();
   const at = now.toISOString();
   const contradiction = report && contradictionIn(state, report);
@@ -97,6 +111,7 @@ async function record(
   }
   const events = report ? decide(state, { type: 'observe', report, proof: 'requery', at }) : [];
   const { workspaceId } = charge;
+  const causationId = cause?.causationId;
   await append(tx, {
     streamId: streamOf(paymentId),
     expectedVersion: history.length,
@@ -118,12 +133,24 @@ export function wrap(
   return envelop(event, { ...circumstances, id: newId(), source, aggregateId: paymentId });
 }
 
-const identityOf = (charge: OpenCharge) => ({
+/** What has to be told of the charge that the customer was shown. */
+export const identityOf = (charge: OpenCharge): ChargeIdentity => ({
   chargeId: charge.opened.gatewayChargeId,
   reference: charge.paymentId,
   amountCents: charge.amountCents,
   currency: charge.currency,
+  receiver: charge.opened.receiver,
+  isTestMode: charge.opened.isTestMode,
 });
+
+/**
+ * Where the API tells no amount: the one of the proven webhook, or else the one that the gateway
+ * confirmed when it made the charge, since a PIX of a fixed amount cannot be paid with another.
+ */
+function withAmount(report: ChargeReport, charge: OpenCharge, { silentOn }: Gateway): ChargeReport {
+  if (silentOn.amount !== true || report.amountCents !== null) return report;
+  return { ...report, amountCents: charge.toldCents ?? charge.amountCents };
+}
 
 const statusOf = (state: State, fallback: PaymentStatus): PaymentStatus =>
   state.status === 'none' ? fallback : state.status;

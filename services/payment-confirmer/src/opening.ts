@@ -123,7 +123,7 @@ async function tryAccount(
   const problem = answer.ok ? problemOf(answer.charge, charge) : null;
   if (answer.ok && problem === null) {
     metrics.attempts.inc({ kind, outcome: 'opened' });
-    return recordOpening(charge, { opened: answer.charge, account }, options);
+    return recordOpening(charge, { opened: answer.charge, account, gateway }, options);
   }
   const failure = answer.ok ? mismatch(accountId, problem ?? '') : answer;
   if (answer.ok) metrics.mismatches.inc({ kind, source: 'creation' });
@@ -166,18 +166,19 @@ function mismatch(accountId: string, reason: string): Refusal {
 
 function problemOf(opened: OpenedCharge, charge: Charge): string | null {
   const { paymentId: reference, amountCents, currency } = charge;
-  const expected = { chargeId: opened.chargeId, reference, amountCents, currency };
-  const code = opened.isTestMode ? null : brCodeProblem(opened.pixCode, charge);
+  const { chargeId, receiver, isTestMode } = opened;
+  const expected = { chargeId, reference, amountCents, currency, receiver, isTestMode };
+  const code = isTestMode === true ? null : brCodeProblem(opened.pixCode, charge);
   return disproofOf(expected, opened) ?? (code === null ? null : `its PIX code is wrong, ${code}`);
 }
 
 /** The charge and `PaymentCreated` in one transaction; whoever comes second finds it done. */
 async function recordOpening(
   { paymentId }: Charge,
-  { opened, account }: { opened: OpenedCharge; account: Account },
+  { opened, account, gateway }: { opened: OpenedCharge; account: Account; gateway: Gateway },
   { sql, schedule, metrics, log }: OpeningOptions,
 ): Promise<Opened> {
-  const { id: accountId, kind: gateway, checkoutNotice } = account;
+  const accountId = account.id;
   const { chargeId: gatewayChargeId, pixCode } = opened;
   return sql.begin(async (tx): Promise<Opened> => {
     const charge = await lockCharge(tx, paymentId);
@@ -191,10 +192,10 @@ async function recordOpening(
     const time = now.toISOString();
     const data = {
       ...subjectOf({ ...charge, accountId }),
-      gateway,
+      gateway: gateway.kind,
       gatewayChargeId,
       pixCode,
-      checkoutNotice,
+      checkoutNotice: account.checkoutNotice ?? gateway.checkoutNotice,
       createdAt: time,
       expiresAt: opened.expiresAt,
     };
@@ -204,11 +205,9 @@ async function recordOpening(
     );
     await append(tx, { streamId: streamOf(paymentId), expectedVersion: 0, events });
     const nextCheckAt = firstCheck(charge, { opened, schedule, now });
-    await markOpen(tx, { paymentId, accountId }, { charge: opened, nextCheckAt });
     metrics.payments.inc({ status: 'pending' });
-    const expiresAt = new Date(opened.expiresAt);
-    const fields = { gatewayChargeId, pixCode, expiresAt };
-    return { ok: true, charge: { ...charge, accountId, opened: fields } };
+    const key = { paymentId, accountId };
+    return { ok: true, charge: await markOpen(tx, key, { charge: opened, nextCheckAt }) };
   });
 }
 

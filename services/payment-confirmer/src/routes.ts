@@ -9,6 +9,8 @@ export interface RouteOptions {
   readonly chooseGateway: ChooseGateway;
   /** Resolves with false for a message that came before. */
   readonly store: (webhook: NewWebhook) => Promise<boolean>;
+  /** Has the gateway asked about one of our charges, within the budget; false: it is none. */
+  readonly askSoon: (of: { accountId: string; chargeId: string }) => Promise<boolean>;
   /** Something was stored. */
   readonly wake: () => void;
   readonly metrics: Pick<Metrics, 'webhooks'>;
@@ -22,7 +24,7 @@ const Received = Type.Object({ received: Type.Literal(true) });
 
 /** `POST /webhooks/:accountId`: prove, store, answer; what it means is found out afterwards. */
 export async function addRoutes(app: HttpServer, options: RouteOptions): Promise<void> {
-  const { store, wake, metrics } = options;
+  const { store, wake, askSoon, metrics } = options;
   await app.register(async (scope) => {
     // Signatures are over bytes, and gateways are careless with content types.
     scope.removeAllContentTypeParsers();
@@ -45,6 +47,10 @@ export async function addRoutes(app: HttpServer, options: RouteOptions): Promise
         });
         if (verdict.outcome !== 'verified') {
           metrics.webhooks.inc({ kind, outcome: verdict.outcome });
+          const isWorthAsking =
+            verdict.outcome === 'unproven' &&
+            (await askSoon({ accountId, chargeId: verdict.chargeId }));
+          if (isWorthAsking) return { received: true } as const;
           throw refusalOf(verdict, accountId, options.log);
         }
         const isNew = await store({ accountId, kind, workspaceId, hint: verdict.hint });

@@ -19,7 +19,7 @@ import {
   type Logger,
   type RunningService,
 } from '@rastro/runtime';
-import { takeDueQuestions } from './adapters/charges.ts';
+import { askSoon, takeDueQuestions } from './adapters/charges.ts';
 import { createCircuits } from './adapters/circuits.ts';
 import { createGatewayAgent } from './adapters/gateway-http.ts';
 import { createGateways } from './adapters/gateways.ts';
@@ -77,8 +77,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const metrics = createPaymentMetrics(service);
   const dispatcher = createGatewayAgent();
   stack.defer(() => dispatcher.destroy());
-  const { masterKey } = config;
-  const chooseGateway = createGateways({ catalog, masterKey, dispatcher, metrics });
+  const { masterKey, apiUrls } = config;
+  const chooseGateway = createGateways({ catalog, masterKey, dispatcher, apiUrls, metrics });
   const onError = (error: unknown) => log.error({ err: error }, 'background work failed');
 
   const publish = (events: readonly RastroEvent[]): Promise<void> => publishEvents(nats, events);
@@ -109,6 +109,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     chooseGateway,
     store: (webhook) => storeWebhook(sql, webhook),
     wake: () => webhooks.wake(),
+    askSoon: (charge) => askSoon(sql, charge),
     metrics,
     log,
   });

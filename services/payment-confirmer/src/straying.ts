@@ -59,7 +59,8 @@ export function createObserveStray(options: StrayingOptions): ObserveStray {
     const report = await choice.gateway.getCharge(chargeId);
     if (report === null) return 'not_found';
     const { paymentId, amountCents, currency } = charge;
-    const expected = { chargeId, reference: paymentId, amountCents, currency };
+    const unknown = { receiver: null, isTestMode: null };
+    const expected = { chargeId, reference: paymentId, amountCents, currency, ...unknown };
     const isUnproven = report.reference === null && !isKnown;
     const disproof = isUnproven ? 'the reference is not told' : disproofOf(expected, report);
     if (disproof !== null) {

@@ -186,6 +186,7 @@ await t.test('an answer that was overtaken by a later one is not believed', asyn
     const rest = { statusAtGateway: status, endToEndId: null, refundedCents: null };
     const gateway = {
       kind: 'test',
+      silentOn: {},
       getCharge: async () => ({ chargeId, status, ...told, ...rest }),
     };
     const observe = createObserve({

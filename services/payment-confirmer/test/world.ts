@@ -90,6 +90,12 @@ export async function startWorld(): Promise<World> {
     masterKey: testMasterKey,
     publicOrigin,
     trustedProxies: ['loopback'],
+    apiUrls: {
+      mercadopago: `${sandbox.url}/mercadopago`,
+      pushinpay: `${sandbox.url}/pushinpay`,
+      woovi: `${sandbox.url}/woovi`,
+      abacatepay: `${sandbox.url}/abacatepay`,
+    },
     pixExpirySeconds: 1_800,
     schedule: defaultSchedule,
     failover: defaultFailover,

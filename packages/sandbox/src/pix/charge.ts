@@ -1,4 +1,6 @@
 /** One PIX charge and what may happen to it. Pure: time and ids arrive as arguments. */
+import type { GatewayKind } from '../world.ts';
+
 export type ChargeStatus =
   | 'pending'
   | 'paid'
@@ -9,8 +11,15 @@ export type ChargeStatus =
   | 'disputed'
   | 'charged_back';
 
+export interface Refund {
+  id: string;
+  cents: number;
+  atMs: number;
+}
+
 export interface Charge {
   id: string;
+  kind: GatewayKind;
   accountId: string;
   externalReference: string;
   amountCents: number;
@@ -25,13 +34,30 @@ export interface Charge {
   paidAtMs: number | null;
   endToEndId: string | null;
   refundedCents: number;
+  refunds: readonly Refund[];
 }
 
-export type WebhookType = 'charge.paid' | 'charge.expired' | 'charge.refunded' | 'charge.disputed';
+export interface ChargeOrder {
+  externalReference: string;
+  amountCents: number;
+  description: string;
+  expiresInSeconds: number;
+  callbackUrl: string;
+}
 
-export type Change =
-  | { ok: true; charge: Charge; webhook: WebhookType }
-  | { ok: false; problem: string };
+export type Creation = { kind: 'created' | 'repeated'; charge: Charge } | { kind: 'key_reused' };
+
+/** What a gateway may have to tell about a charge; each puts it in its own words. */
+export type News =
+  | 'charge.created'
+  | 'charge.paid'
+  | 'charge.expired'
+  | 'charge.refunded'
+  | 'charge.disputed'
+  | 'charge.dispute_won'
+  | 'charge.dispute_lost';
+
+export type Change = { ok: true; charge: Charge; news: News } | { ok: false; problem: string };
 
 export interface Payment {
   nowMs: number;
@@ -46,16 +72,19 @@ export function payCharge(charge: Charge, payment: Payment): Change {
   if (!isPayable) return refuse(charge, 'paid');
   const { nowMs, endToEndId } = payment;
   const paid: Charge = { ...charge, status: 'paid', paidAtMs: nowMs, endToEndId };
-  return { ok: true, charge: paid, webhook: 'charge.paid' };
+  return { ok: true, charge: paid, news: 'charge.paid' };
 }
 
 export function expireCharge(charge: Charge): Change {
   if (charge.status !== 'pending') return refuse(charge, 'expired');
-  return { ok: true, charge: { ...charge, status: 'expired' }, webhook: 'charge.expired' };
+  return { ok: true, charge: { ...charge, status: 'expired' }, news: 'charge.expired' };
 }
 
 /** @param amountCents what to give back; null for all that is left */
-export function refundCharge(charge: Charge, amountCents: number | null): Change {
+export function refundCharge(
+  charge: Charge,
+  { amountCents, id, nowMs }: { amountCents: number | null; id: string; nowMs: number },
+): Change {
   if (charge.paidAtMs === null || charge.status === 'charged_back') {
     return refuse(charge, 'refunded');
   }
@@ -67,7 +96,9 @@ export function refundCharge(charge: Charge, amountCents: number | null): Change
   }
   const refundedCents = charge.refundedCents + cents;
   const status = refundedCents === charge.amountCents ? 'refunded' : 'partially_refunded';
-  return { ok: true, charge: { ...charge, refundedCents, status }, webhook: 'charge.refunded' };
+  const refunds = [...charge.refunds, { id, cents, atMs: nowMs }];
+  const refunded: Charge = { ...charge, refundedCents, refunds, status };
+  return { ok: true, charge: refunded, news: 'charge.refunded' };
 }
 
 /** A fraud claim (MED): legal while the money has not gone back. */
@@ -75,7 +106,17 @@ export function disputeCharge(charge: Charge): Change {
   if (charge.status !== 'paid' && charge.status !== 'partially_refunded') {
     return refuse(charge, 'disputed');
   }
-  return { ok: true, charge: { ...charge, status: 'disputed' }, webhook: 'charge.disputed' };
+  return { ok: true, charge: { ...charge, status: 'disputed' }, news: 'charge.disputed' };
+}
+
+/** @param isWon for the seller */
+export function settleDispute(charge: Charge, isWon: boolean): Change {
+  if (charge.status !== 'disputed') return refuse(charge, 'settled');
+  if (!isWon) {
+    return { ok: true, charge: { ...charge, status: 'charged_back' }, news: 'charge.dispute_lost' };
+  }
+  const status = charge.refundedCents > 0 ? 'partially_refunded' : 'paid';
+  return { ok: true, charge: { ...charge, status }, news: 'charge.dispute_won' };
 }
 
 function refuse(charge: Charge, wanted: string): Change {

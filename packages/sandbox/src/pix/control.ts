@@ -6,7 +6,7 @@ import type { Webhooks } from './webhooks.ts';
 
 interface ChargeRoute {
   Params: { id: string };
-  Body: { amount_cents?: number; force?: boolean } | undefined;
+  Body: { amount_cents?: number; force?: boolean; won?: boolean } | undefined;
 }
 
 export function registerPixControl(
@@ -50,6 +50,10 @@ export function registerPixControl(
   );
   app.post<ChargeRoute>('/control/pix/charges/:id/dispute', ({ params }, reply) =>
     answer(gateway.dispute(params.id), reply),
+  );
+  /** How the dispute ended, for the seller. */
+  app.post<ChargeRoute>('/control/pix/charges/:id/settle', ({ params, body }, reply) =>
+    answer(gateway.settle(params.id, body?.won === true), reply),
   );
   app.post<ChargeRoute>('/control/pix/charges/:id/expire', ({ params }, reply) =>
     answer(gateway.expire(params.id), reply),

@@ -2,36 +2,27 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { Journal, Table } from '../journal.ts';
 import type { WorldHolder, WorldPixAccount } from '../world.ts';
+import { accountIdOf, kindOf } from './account.ts';
 import { buildBrCode, readBrCode } from './br-code.ts';
 import {
   type Change,
   type Charge,
+  type ChargeOrder,
+  type Creation,
   disputeCharge,
   expireCharge,
   formatEndToEndId,
   payCharge,
   refundCharge,
+  settleDispute,
 } from './charge.ts';
+import type { Books } from './vendor.ts';
+import { vendorOf } from './vendors.ts';
 import type { Webhooks } from './webhooks.ts';
-
-export interface ChargeOrder {
-  externalReference: string;
-  amountCents: number;
-  description: string;
-  expiresInSeconds: number;
-  callbackUrl: string;
-}
-
-export type Creation = { kind: 'created' | 'repeated'; charge: Charge } | { kind: 'key_reused' };
 
 const maxCharges = 20_000;
 
-/** Names an account without keeping its API key. */
-export function accountIdOf(account: WorldPixAccount): string {
-  return createHash('sha256').update(account.apiKey).digest('hex').slice(0, 16);
-}
-
-export class Gateway {
+export class Gateway implements Books {
   readonly #charges: Table<Charge>;
   readonly #keys: Table<{ chargeId: string; orderHash: string }>;
   readonly #timers = new Map<string, NodeJS.Timeout>();
@@ -48,11 +39,12 @@ export class Gateway {
     }
   }
 
-  create(account: WorldPixAccount, key: string, order: ChargeOrder): Creation {
+  /** @param key null at gateways that make another charge each time they are asked */
+  create(account: WorldPixAccount, key: string | null, order: ChargeOrder): Creation {
     const accountId = accountIdOf(account);
     const scopedKey = `${accountId}:${key}`;
     const orderHash = createHash('sha256').update(JSON.stringify(order)).digest('hex');
-    const before = this.#keys.get(scopedKey);
+    const before = key === null ? undefined : this.#keys.get(scopedKey);
     const known = before === undefined ? undefined : this.#charges.get(before.chargeId);
     if (before !== undefined && known !== undefined) {
       if (before.orderHash !== orderHash) return { kind: 'key_reused' };
@@ -60,8 +52,9 @@ export class Gateway {
     }
     const charge = newCharge(account, accountId, order);
     this.#charges.put(charge.id, charge);
-    this.#keys.put(scopedKey, { chargeId: charge.id, orderHash });
+    if (key !== null) this.#keys.put(scopedKey, { chargeId: charge.id, orderHash });
     this.#armExpiry(charge);
+    this.#webhooks.announce(charge, 'charge.created');
     return { kind: 'created', charge };
   }
 
@@ -96,11 +89,16 @@ export class Gateway {
   }
 
   refund(chargeId: string, amountCents: number | null): Change | null {
-    return this.#change(chargeId, (charge) => refundCharge(charge, amountCents));
+    const refund = { amountCents, id: randomUUID(), nowMs: Date.now() };
+    return this.#change(chargeId, (charge) => refundCharge(charge, refund));
   }
 
   dispute(chargeId: string): Change | null {
     return this.#change(chargeId, disputeCharge);
+  }
+
+  settle(chargeId: string, isWon: boolean): Change | null {
+    return this.#change(chargeId, (charge) => settleDispute(charge, isWon));
   }
 
   expire(chargeId: string): Change | null {
@@ -126,7 +124,7 @@ export class Gateway {
     clearTimeout(this.#timers.get(chargeId));
     this.#timers.delete(chargeId);
     this.#charges.put(chargeId, changed.charge);
-    this.#webhooks.announce(changed.charge, changed.webhook);
+    this.#webhooks.announce(changed.charge, changed.news);
     return changed;
   }
 
@@ -140,8 +138,10 @@ export class Gateway {
 function newCharge(account: WorldPixAccount, accountId: string, order: ChargeOrder): Charge {
   const nowMs = Date.now();
   const location = `pix.sandbox.test/qr/v2/${randomUUID().replaceAll('-', '')}`;
+  const kind = kindOf(account);
   return {
-    id: `chg_${randomBytes(12).toString('hex')}`,
+    id: vendorOf(kind).newChargeId(),
+    kind,
     accountId,
     externalReference: order.externalReference,
     amountCents: order.amountCents,
@@ -161,5 +161,6 @@ function newCharge(account: WorldPixAccount, accountId: string, order: ChargeOrd
     paidAtMs: null,
     endToEndId: null,
     refundedCents: 0,
+    refunds: [],
   };
 }

@@ -1,19 +1,24 @@
-/** Webhooks of the PIX gateway: Standard Webhooks 1.0, retried until a 2xx, and their faults. */
+/** Webhooks of the PIX gateways: each in its own words, retried until a 2xx, and their faults. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { Webhook } from 'standardwebhooks';
 import type { Faults } from '../faults/rules.ts';
 import type { Journal, Table } from '../journal.ts';
 import type { Log } from '../log.ts';
-import type { Charge, WebhookType } from './charge.ts';
+import type { WorldPixAccount } from '../world.ts';
+import type { Charge, News } from './charge.ts';
+import { kindOf } from './account.ts';
+import type { WebhookMessage } from './vendor.ts';
+import { vendorOf } from './vendors.ts';
 
 export interface Delivery {
   id: string;
   webhookId: string;
   chargeId: string;
   accountId: string;
-  type: WebhookType;
+  /** In the gateway's own word. */
+  type: string;
   url: string;
   body: string;
+  contentType: string;
   state: 'waiting' | 'delivered' | 'failed' | 'lost';
   /** Signed with a secret that is not the account's. */
   forged: boolean;
@@ -29,33 +34,34 @@ const timeoutMs = 15_000;
 const reorderHoldMs = 5000;
 const maxDeliveries = 5000;
 
-type SecretOf = (accountId: string) => string | null;
+type AccountOf = (accountId: string) => WorldPixAccount | undefined;
 
 export class Webhooks {
   readonly #table: Table<Delivery>;
   readonly #faults: Faults;
-  readonly #secretOf: SecretOf;
+  readonly #accountOf: AccountOf;
   readonly #log: Log;
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #running = new Set<Promise<void>>();
   readonly #held = new Map<string, Delivery>();
   readonly #closing = new AbortController();
 
-  /** @param secretOf the webhook secret of an account; null once the account is gone */
-  constructor(journal: Journal, faults: Faults, secretOf: SecretOf, log: Log) {
+  constructor(journal: Journal, faults: Faults, accountOf: AccountOf, log: Log) {
     this.#table = journal.table<Delivery>('pix.webhooks', maxDeliveries);
     this.#faults = faults;
-    this.#secretOf = secretOf;
+    this.#accountOf = accountOf;
     this.#log = log;
     for (const delivery of this.#table.values()) {
       if (delivery.state === 'waiting') this.#arm(delivery);
     }
   }
 
-  announce(charge: Charge, type: WebhookType, options?: { forge?: boolean }): void {
-    const call = { method: type, path: charge.callbackUrl };
+  announce(charge: Charge, news: News, options?: { forge?: boolean }): void {
+    const message = vendorOf(charge.kind).messageOf(charge, news);
+    if (message === null) return;
+    const call = { method: news, path: charge.callbackUrl };
     const fault = this.#faults.strike('pixWebhooks', call);
-    const delivery = newDelivery(charge, type, {
+    const delivery = newDelivery(charge, message, {
       forged: options?.forge === true || fault?.forge === true,
       lost: fault?.lose === true,
       delayMs: fault?.lateMs ?? fault?.delayMs ?? 0,
@@ -115,10 +121,10 @@ export class Webhooks {
   }
 
   async #tryOnce(delivery: Delivery): Promise<void> {
-    const secret = delivery.forged ? foreignSecret() : this.#secretOf(delivery.accountId);
-    if (secret === null) return this.#settle(delivery, 'failed');
+    const account = this.#accountOf(delivery.accountId);
+    if (account === undefined) return this.#settle(delivery, 'failed');
     const atMs = Date.now();
-    const { status, problem } = await post(delivery, secret, this.#closing.signal);
+    const { status, problem } = await post(delivery, account, this.#closing.signal);
     const isGone = this.#closing.signal.aborted || this.#table.get(delivery.id) === undefined;
     if (isGone) return;
     delivery.attempts.push({ atMs, status, problem });
@@ -149,29 +155,21 @@ export class Webhooks {
 
 function newDelivery(
   charge: Charge,
-  type: WebhookType,
+  { type, body, contentType, query = {} }: WebhookMessage,
   how: { forged: boolean; lost: boolean; delayMs: number },
 ): Delivery {
   const nowMs = Date.now();
+  const url = new URL(charge.callbackUrl);
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   return {
     id: randomUUID(),
     webhookId: `msg_${randomBytes(12).toString('hex')}`,
     chargeId: charge.id,
     accountId: charge.accountId,
     type,
-    url: charge.callbackUrl,
-    body: JSON.stringify({
-      type,
-      timestamp: new Date(nowMs).toISOString(),
-      data: {
-        charge_id: charge.id,
-        external_reference: charge.externalReference,
-        amount_cents: charge.amountCents,
-        currency: charge.currency,
-        paid_at: charge.paidAtMs === null ? null : new Date(charge.paidAtMs).toISOString(),
-        end_to_end_id: charge.endToEndId,
-      },
-    }),
+    url: url.href,
+    body,
+    contentType,
     state: how.lost ? 'lost' : 'waiting',
     forged: how.forged,
     attempts: [],
@@ -179,27 +177,23 @@ function newDelivery(
   };
 }
 
-function foreignSecret(): string {
-  return `whsec_${randomBytes(32).toString('base64')}`;
-}
-
 async function post(
   delivery: Delivery,
-  secret: string,
+  account: WorldPixAccount,
   closing: AbortSignal,
 ): Promise<{ status: number | null; problem: string | null }> {
-  const sentAt = new Date();
+  const { webhookId, body, url, forged: isForged } = delivery;
+  const dispatch = { webhookId, body, url, account, isForged, sentAt: new Date() };
+  const proof = vendorOf(kindOf(account)).headersOf(dispatch);
   try {
     const response = await fetch(delivery.url, {
       method: 'POST',
       redirect: 'manual',
       signal: AbortSignal.any([closing, AbortSignal.timeout(timeoutMs)]),
       headers: {
-        'content-type': 'application/json',
+        'content-type': delivery.contentType,
         'user-agent': 'Rastro-Sandbox-PIX/1.0',
-        'webhook-id': delivery.webhookId,
-        'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
-        'webhook-signature': new Webhook(secret).sign(delivery.webhookId, sentAt, delivery.body),
+        ...proof,
       },
       body: delivery.body,
     });

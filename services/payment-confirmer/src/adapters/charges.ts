@@ -13,12 +13,17 @@ export interface Charge extends PaymentSubject {
   readonly opened: OpenedFields | null;
   /** Number of the last question whose answer was believed. */
   readonly answeredCount: number;
+  /** What a proven webhook says was paid, at gateways whose API tells no amount. */
+  readonly toldCents: number | null;
 }
 
 export interface OpenedFields {
   readonly gatewayChargeId: string;
   readonly pixCode: string;
   readonly expiresAt: Date;
+  /** As the gateway told it when it made the charge; null: it did not. */
+  readonly receiver: string | null;
+  readonly isTestMode: boolean | null;
 }
 
 /** A question to the gateway; a later one has a higher number. */
@@ -37,9 +42,10 @@ type Row = Omit<Charge, 'opened'> & {
 } & { readonly [K in keyof OpenedFields]: OpenedFields[K] | null };
 
 function chargeOf(row: Row): Charge {
-  const { gatewayChargeId, pixCode, expiresAt } = row;
+  const { gatewayChargeId, pixCode, expiresAt, receiver, isTestMode } = row;
   const isOpen = gatewayChargeId !== null && pixCode !== null && expiresAt !== null;
-  return { ...row, opened: isOpen ? { gatewayChargeId, pixCode, expiresAt } : null };
+  const opened = isOpen ? { gatewayChargeId, pixCode, expiresAt, receiver, isTestMode } : null;
+  return { ...row, opened };
 }
 
 export function isOpen(charge: Charge): charge is OpenCharge {
@@ -94,10 +100,13 @@ export async function markOpen(
   tx: Transaction,
   { paymentId, accountId }: { paymentId: string; accountId: string },
   { charge, nextCheckAt }: { charge: OpenedCharge; nextCheckAt: Date | null },
-): Promise<void> {
-  const { chargeId: gatewayChargeId, pixCode, expiresAt } = charge;
-  const changes = { state: 'open', accountId, gatewayChargeId, pixCode, expiresAt, nextCheckAt };
-  await tx`update charges set ${tx(changes)} where payment_id = ${paymentId}`;
+): Promise<OpenCharge> {
+  const { chargeId: gatewayChargeId, pixCode, expiresAt, receiver, isTestMode } = charge;
+  const opened = { gatewayChargeId, pixCode, expiresAt, receiver, isTestMode };
+  const changes = { state: 'open', accountId, ...opened, nextCheckAt };
+  const [row] = await tx<Row[]>`
+    update charges set ${tx(changes)} where payment_id = ${paymentId} returning *`;
+  return openChargeOf(row);
 }
 
 export async function markAnswered(
@@ -140,12 +149,32 @@ export async function takeQuestion(
   return row ? questionOf(row) : null;
 }
 
+/** The amount in a proven webhook, where nobody else tells it. */
+export async function saveToldCents(
+  sql: Queryable,
+  paymentId: string,
+  toldCents: number,
+): Promise<void> {
+  await sql`update charges set told_cents = ${toldCents} where payment_id = ${paymentId}`;
+}
+
 /** One more question, besides those that are planned. */
 export async function askAgain(sql: Queryable, paymentId: string, inMs: number): Promise<void> {
   await sql`
     update charges
     set next_check_at = least(next_check_at, now() + ${inMs} * interval '1 millisecond')
     where payment_id = ${paymentId}`;
+}
+
+/** The same for whoever only has the gateway's id; false where no charge of the account has it. */
+export async function askSoon(
+  sql: Queryable,
+  { accountId, chargeId }: { accountId: string; chargeId: string },
+): Promise<boolean> {
+  const rows = await sql`
+    update charges set next_check_at = least(next_check_at, now())
+    where account_id = ${accountId} and gateway_charge_id = ${chargeId} returning 1`;
+  return rows.length === 1;
 }
 
 /**
@@ -168,8 +197,13 @@ export async function takeDueQuestions(
   return rows.map(questionOf);
 }
 
-function questionOf(row: Row): Question {
-  const charge = chargeOf(row);
-  if (!isOpen(charge)) throw new Error(`charge ${row.paymentId} is open without a PIX code`);
-  return { charge, number: row.askedCount };
+const questionOf = (row: Row): Question => ({
+  charge: openChargeOf(row),
+  number: row.askedCount,
+});
+
+function openChargeOf(row: Row | undefined): OpenCharge {
+  const charge = row && chargeOf(row);
+  if (!charge || !isOpen(charge)) throw new Error('an open charge is gone, or lacks its PIX code');
+  return charge;
 }

@@ -17,6 +17,7 @@ import type {
   WebhookHint,
   WebhookVerdict,
 } from '../core/gateway.ts';
+import { withoutPayer } from '../core/redaction.ts';
 import { askGateway, GatewayError, isoTime, readAnswer } from './gateway-http.ts';
 
 const Maybe = <T extends Type.TSchema>(schema: T) =>
@@ -86,6 +87,9 @@ export function createStandardWebhooksGateway(
   const chargeUrl = (chargeId: string) => `${apiUrl}/charges/${encodeURIComponent(chargeId)}`;
   return {
     kind: 'standard-webhooks',
+    silentOn: {},
+    requeryIntervalMs: 0,
+    checkoutNotice: null,
     async createCharge(order, timeoutMs) {
       const answer = await askGateway(dispatcher, {
         method: 'POST',
@@ -145,6 +149,8 @@ function reportOf(charge: Static<typeof Charge>): ChargeReport {
     paidAt: isoTime(charge.paid_at),
     endToEndId: endToEndId && endToEndId.length <= 64 ? endToEndId : null,
     refundedCents: charge.refunded_cents ?? null,
+    receiver: null,
+    isTestMode: null,
   };
 }
 
@@ -157,7 +163,6 @@ function openingOf(
     ...reportOf(charge),
     pixCode: charge.pix_code,
     expiresAt,
-    isTestMode: false,
   };
   return { ok: true, charge: opened };
 }
@@ -231,39 +236,29 @@ function readBody(webhookId: string, text: string): WebhookVerdict {
   }
   const body = readWebhookBody(json.value);
   return body.ok
-    ? { outcome: 'verified', hint: chargeHint(webhookId, body.value) }
+    ? { outcome: 'verified', hint: chargeHint(webhookId, body.value, json.value) }
     : { outcome: 'malformed', problem: body.problem };
 }
 
 function otherHint(webhookId: string, type: string): WebhookHint {
   const nothing = { chargeId: null, reference: null, amountCents: null, currency: null };
-  return { webhookId, type, isAboutCharge: false, ...nothing, record: { type } };
+  return { webhookId, type, isAboutCharge: false, ...nothing, claim: null, record: { type } };
 }
 
-function chargeHint(webhookId: string, body: Static<typeof WebhookBody>): WebhookHint {
-  const { type, timestamp, data } = body;
-  const chargeId = data.charge_id;
-  const reference = data.external_reference ?? null;
-  const amountCents = data.amount_cents ?? null;
-  const currency = data.currency ?? null;
+function chargeHint(
+  webhookId: string,
+  { type, data }: Static<typeof WebhookBody>,
+  json: unknown,
+): WebhookHint {
   return {
     webhookId,
     type,
     isAboutCharge: true,
-    chargeId,
-    reference,
-    amountCents,
-    currency,
-    // Field by field: whatever else a gateway may add about the payer stays out.
-    record: {
-      type,
-      timestamp: timestamp ?? null,
-      charge_id: chargeId,
-      external_reference: reference,
-      amount_cents: amountCents,
-      currency,
-      paid_at: data.paid_at ?? null,
-      end_to_end_id: data.end_to_end_id ?? null,
-    },
+    chargeId: data.charge_id,
+    reference: data.external_reference ?? null,
+    amountCents: data.amount_cents ?? null,
+    currency: data.currency ?? null,
+    claim: null,
+    record: withoutPayer(json),
   };
 }

@@ -1,6 +1,6 @@
 /** Table `webhooks`: proven messages that wait to be acted upon, and what became of each. */
 import type { Queryable } from '@rastro/runtime';
-import type { WebhookHint } from '../core/gateway.ts';
+import type { PaymentStatus, WebhookHint } from '../core/gateway.ts';
 
 export interface StoredWebhook {
   readonly id: number;
@@ -13,6 +13,7 @@ export interface StoredWebhook {
   readonly reference: string | null;
   readonly amountCents: number | null;
   readonly currency: string | null;
+  readonly claim: PaymentStatus | null;
   /** 1 for the first. */
   readonly attempts: number;
 }
@@ -35,12 +36,13 @@ export async function storeWebhook(
   sql: Queryable,
   { accountId, kind, workspaceId, hint }: NewWebhook,
 ): Promise<boolean> {
-  const { webhookId, type, isAboutCharge, chargeId, reference, amountCents, currency } = hint;
+  const { webhookId, type, isAboutCharge, chargeId, reference, amountCents, currency, claim } =
+    hint;
   const rows = await sql`
     insert into webhooks (account_id, kind, workspace_id, webhook_id, type, charge_id, reference,
-      amount_cents, currency, record, processed_at, outcome)
+      amount_cents, currency, claim, record, processed_at, outcome)
     values (${accountId}, ${kind}, ${workspaceId}, ${webhookId}, ${type}, ${chargeId}, ${reference},
-      ${amountCents}, ${currency}, ${sql.json(hint.record as never)},
+      ${amountCents}, ${currency}, ${claim}, ${sql.json(hint.record as never)},
       case when ${isAboutCharge} then null else now() end,
       case when ${isAboutCharge} then null else 'ignored' end)
     on conflict (account_id, webhook_id) do nothing returning 1`;
@@ -58,7 +60,7 @@ export async function takeWebhooks(sql: Queryable, limit: number): Promise<Store
       select id from webhooks where processed_at is null and next_attempt_at <= now()
       order by next_attempt_at limit ${limit} for update skip locked)
     returning id, account_id, kind, workspace_id, type, charge_id, reference, amount_cents, currency,
-      attempts`;
+      claim, attempts`;
 }
 
 export async function settleWebhook(

@@ -18,14 +18,19 @@ export interface ChargeReport {
   readonly endToEndId: string | null;
   /** All that went back so far. */
   readonly refundedCents: number | null;
+  /** Who gets the money, in the gateway's own id. */
+  readonly receiver: string | null;
+  /** No real money: never to be mixed up with it. */
+  readonly isTestMode: boolean | null;
 }
 
-/** The answer to the making of a charge. */
+/**
+ * The answer to the making of a charge. Some gateways' test accounts hand out codes that no bank
+ * can read; in test mode they are not checked.
+ */
 export interface OpenedCharge extends ChargeReport {
   readonly pixCode: string;
   readonly expiresAt: string;
-  /** Some gateways' test accounts hand out codes that no bank can read; those are not checked. */
-  readonly isTestMode: boolean;
 }
 
 export interface ChargeOrder {
@@ -62,17 +67,37 @@ export interface WebhookHint {
   readonly reference: string | null;
   readonly amountCents: number | null;
   readonly currency: string | null;
-  /** What may be kept of the body: never the payer. */
-  readonly record: Readonly<Record<string, unknown>>;
+  /** A status of which only webhooks speak at this gateway (see {@link Silence}); else null. */
+  readonly claim: PaymentStatus | null;
+  /** The body without the payer (`core/redaction.ts`). */
+  readonly record: unknown;
 }
 
 export type WebhookVerdict =
   | { readonly outcome: 'verified'; readonly hint: WebhookHint }
+  /**
+   * Its signature does not fit, at a gateway that is known to sign wrongly: nothing of it is
+   * believed, but the charge is asked about within the budget.
+   */
+  | { readonly outcome: 'unproven'; readonly problem: string; readonly chargeId: string }
   | { readonly outcome: 'forged' | 'stale' | 'malformed'; readonly problem: string };
+
+/** What a gateway's API leaves out when it is asked; there a proven webhook's word counts. */
+export interface Silence {
+  /** The amount: the one that was confirmed when the charge was made stands for it. */
+  readonly amount?: true;
+  /** Disputes: a charge in dispute is told as paid. */
+  readonly disputes?: true;
+}
 
 /** One account at one gateway. Methods reject with `GatewayError` when no answer can be had. */
 export interface Gateway {
   readonly kind: string;
+  readonly silentOn: Silence;
+  /** The shortest time between two questions about a charge, as its terms have it; else 0. */
+  readonly requeryIntervalMs: number;
+  /** What its terms make a seller show before payment, unless the account has its own words. */
+  readonly checkoutNotice: string | null;
   /** @param timeoutMs after which the outcome counts as unknown. */
   createCharge(order: ChargeOrder, timeoutMs: number): Promise<Opening>;
   /** Null when the gateway knows no such charge. */
@@ -82,19 +107,34 @@ export interface Gateway {
   verifyWebhook(delivery: WebhookDelivery): Promise<WebhookVerdict>;
 }
 
-/** What is compared before any word about a charge counts. */
+/** What is compared before any word about a charge counts; null: not told, or not known. */
 export interface ChargeIdentity {
   readonly chargeId: string | null;
   readonly reference: string | null;
   readonly amountCents: number | null;
   readonly currency: string | null;
+  readonly receiver: string | null;
+  readonly isTestMode: boolean | null;
 }
 
+const compared = [
+  'chargeId',
+  'reference',
+  'amountCents',
+  'currency',
+  'receiver',
+  'isTestMode',
+] as const;
+
 /** Says what differs, or null. What is not told cannot differ. */
-export function mismatchOf(expected: ChargeIdentity, told: ChargeIdentity): string | null {
-  const names = ['chargeId', 'reference', 'amountCents', 'currency'] as const;
-  const wrong = names
-    .filter((name) => told[name] !== null && told[name] !== expected[name])
+export function mismatchOf(
+  expected: ChargeIdentity,
+  told: Pick<ChargeIdentity, 'chargeId' | 'reference' | 'amountCents' | 'currency'> &
+    Partial<ChargeIdentity>,
+): string | null {
+  const wrong = compared
+    .filter((name) => expected[name] !== null && (told[name] ?? null) !== null)
+    .filter((name) => told[name] !== expected[name])
     .map((name) => `${name} is ${String(told[name])}, expected ${String(expected[name])}`);
   return wrong.length === 0 ? null : wrong.join('; ');
 }
@@ -106,4 +146,23 @@ export const hasMoney = (status: ChargeReport['status']): boolean =>
 /** The same for a word that money depends on: an amount that nobody vouches for proves nothing. */
 export function disproofOf(expected: ChargeIdentity, told: ChargeIdentity): string | null {
   return told.amountCents === null ? 'the amount is not told' : mismatchOf(expected, told);
+}
+
+/** What else is known when a gateway has answered. */
+export interface Circumstances {
+  readonly silentOn: Silence;
+  /** Of the proven webhook that made us ask. */
+  readonly claim: PaymentStatus | null;
+  readonly statusHere: PaymentStatus | 'none';
+}
+
+/** The answer, completed where this gateway's API is silent. */
+export function completeStatus(
+  report: ChargeReport,
+  { silentOn, claim, statusHere }: Circumstances,
+): ChargeReport {
+  if (!hasMoney(report.status)) return report;
+  if (claim !== null) return { ...report, status: claim };
+  const isStillDisputed = silentOn.disputes === true && statusHere === 'disputed';
+  return isStillDisputed ? { ...report, status: 'disputed' } : report;
 }

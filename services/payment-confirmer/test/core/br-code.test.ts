@@ -76,13 +76,17 @@ await t.test('agrees with pix-utils, and every changed character is found', asyn
 });
 
 await t.test('comparison and schedule', async (t) => {
-  const wanted = { chargeId: 'c', reference: 'r', amountCents: 1990, currency: 'BRL' };
+  const receipt = { receiver: '7', isTestMode: false };
+  const wanted = { chargeId: 'c', reference: 'r', amountCents: 1990, currency: 'BRL', ...receipt };
   t.equal(mismatchOf(wanted, wanted), null);
   t.equal(mismatchOf(wanted, { ...wanted, reference: null, amountCents: null }), null);
   t.match(disproofOf(wanted, { ...wanted, amountCents: null }), /not told/);
   t.match(disproofOf(wanted, { ...wanted, amountCents: 1 }), /amountCents is 1, expected 1990/);
   t.match(disproofOf(wanted, { ...wanted, currency: 'ARS' }), /currency/);
   t.match(disproofOf(wanted, { ...wanted, reference: 'x' }), /reference/);
+  t.match(disproofOf(wanted, { ...wanted, receiver: '8' }), /receiver is 8, expected 7/);
+  t.match(disproofOf(wanted, { ...wanted, isTestMode: true }), /isTestMode/);
+  t.equal(disproofOf({ ...wanted, receiver: null }, wanted), null, 'never told before');
 
   const minutes = (count: number) => count * 60_000;
   const times: number[] = [];

@@ -91,6 +91,8 @@ const report = (
   paidAt: null,
   endToEndId: 'E1',
   refundedCents: null,
+  receiver: null,
+  isTestMode: null,
   ...overrides,
 });
 const observe = (

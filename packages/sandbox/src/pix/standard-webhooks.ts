@@ -1,12 +1,12 @@
-import { timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Webhook } from 'standardwebhooks';
 import Type, { type Static } from 'typebox';
 import { Errors } from 'typebox/value';
 import { type Answer, answerWith } from '../faults/answer.ts';
-import type { Faults } from '../faults/rules.ts';
-import type { WorldHolder, WorldPixAccount } from '../world.ts';
-import { type Charge, describeCharge } from './charge.ts';
-import { accountIdOf, type Gateway } from './gateway.ts';
+import type { WorldPixAccount } from '../world.ts';
+import { describeCharge, type News } from './charge.ts';
+import { accountWithKey, type Books, ownCharge, type Vendor, type VendorDesk } from './vendor.ts';
 
 const chargeOrderSchema = Type.Object({
   external_reference: Type.String({ minLength: 1, maxLength: 255 }),
@@ -30,12 +30,49 @@ const faultBody = (_fault: unknown, status: number) =>
   problem(status, 'Fault', 'A fault is switched on in the sandbox.').body;
 
 /** The generic gateway: `POST /charges`, `GET /charges/:id`, `POST /charges/:id/refund`. */
-export function registerPixRoutes(
-  app: FastifyInstance,
-  world: WorldHolder,
-  gateway: Gateway,
-  faults: Faults,
-): void {
+export const standardWebhooks: Vendor = {
+  kind: 'standard-webhooks',
+  prefix: '',
+  newChargeId: () => `chg_${randomBytes(12).toString('hex')}`,
+  register: registerRoutes,
+  messageOf(charge, news) {
+    const type = types[news];
+    if (type === null) return null;
+    const data = {
+      charge_id: charge.id,
+      external_reference: charge.externalReference,
+      amount_cents: charge.amountCents,
+      currency: charge.currency,
+      paid_at: charge.paidAtMs === null ? null : new Date(charge.paidAtMs).toISOString(),
+      end_to_end_id: charge.endToEndId,
+    };
+    const body = JSON.stringify({ type, timestamp: new Date().toISOString(), data });
+    return { type, body, contentType: 'application/json' };
+  },
+  headersOf({ webhookId, body, sentAt, account, isForged }) {
+    const own = account.webhookSecret ?? '';
+    const secret = isForged ? `whsec_${randomBytes(32).toString('base64')}` : own;
+    return {
+      'webhook-id': webhookId,
+      'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
+      'webhook-signature': new Webhook(secret).sign(webhookId, sentAt, body),
+    };
+  },
+};
+
+/** Four words for all: how a dispute ended, it says when it is asked. */
+const types: Readonly<Record<News, string | null>> = {
+  'charge.created': null,
+  'charge.paid': 'charge.paid',
+  'charge.expired': 'charge.expired',
+  'charge.refunded': 'charge.refunded',
+  'charge.disputed': 'charge.disputed',
+  'charge.dispute_won': 'charge.disputed',
+  'charge.dispute_lost': 'charge.disputed',
+};
+
+function registerRoutes(app: FastifyInstance, desk: VendorDesk): void {
+  const { world, gateway, faults } = desk;
   app.setErrorHandler(async (error: Error & { statusCode?: number }, _request, reply) => {
     const status = error.statusCode ?? 500;
     const detail = status < 500 ? error.message : 'The gateway failed.';
@@ -51,7 +88,8 @@ export function registerPixRoutes(
     async (request: FastifyRequest, reply: FastifyReply) => {
       const fault = faults.strike('pix', { method: request.method, path: request.url });
       await answerWith(reply, fault, faultBody, () => {
-        const account = accountOf(request, world);
+        const key = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+        const account = accountWithKey(world, 'standard-webhooks', key);
         if (account !== null) return process(account, request);
         return problem(401, 'Unauthorized', 'Send Authorization: Bearer <apiKey> of an account.');
       });
@@ -65,18 +103,18 @@ export function registerPixRoutes(
   app.get(
     '/charges/:id',
     handle((account, request) => {
-      const charge = ownCharge(account, request, gateway);
+      const charge = ownCharge(desk, account, idIn(request));
       if (charge === null) return problem(404, 'Not Found', 'No such charge.');
       return { status: 200, body: describeCharge(charge) };
     }),
   );
   app.post(
     '/charges/:id/refund',
-    handle((account, request) => refund(account, request, gateway)),
+    handle((account, request) => refund(account, request, desk)),
   );
 }
 
-function createCharge(account: WorldPixAccount, request: FastifyRequest, gateway: Gateway): Answer {
+function createCharge(account: WorldPixAccount, request: FastifyRequest, gateway: Books): Answer {
   const key = request.headers['idempotency-key'];
   if (typeof key !== 'string' || key === '' || key.length > 255) {
     return problem(400, 'Bad Request', 'The header Idempotency-Key is required.');
@@ -99,39 +137,20 @@ function createCharge(account: WorldPixAccount, request: FastifyRequest, gateway
   return { status: 201, body: describeCharge(creation.charge), headers };
 }
 
-function refund(account: WorldPixAccount, request: FastifyRequest, gateway: Gateway): Answer {
-  const charge = ownCharge(account, request, gateway);
+function refund(account: WorldPixAccount, request: FastifyRequest, desk: VendorDesk): Answer {
+  const charge = ownCharge(desk, account, idIn(request));
   if (charge === null) return problem(404, 'Not Found', 'No such charge.');
   const wrong = problemsIn(refundSchema, request.body ?? {});
   if (wrong !== null) return problem(422, 'Unprocessable Content', wrong);
   const { amount_cents: cents } = (request.body ?? {}) as Static<typeof refundSchema>;
-  const change = gateway.refund(charge.id, cents ?? null);
+  const change = desk.gateway.refund(charge.id, cents ?? null);
   if (change?.ok !== true) {
     return problem(409, 'Conflict', change?.problem ?? 'The charge is gone.');
   }
   return { status: 200, body: describeCharge(change.charge) };
 }
 
-function accountOf(request: FastifyRequest, world: WorldHolder): WorldPixAccount | null {
-  const key = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (key === undefined) return null;
-  const given = Buffer.from(key);
-  const found = world.current.pixAccounts.find((account) => {
-    const wanted = Buffer.from(account.apiKey);
-    return wanted.length === given.length && timingSafeEqual(wanted, given);
-  });
-  return found ?? null;
-}
-
-function ownCharge(
-  account: WorldPixAccount,
-  request: FastifyRequest,
-  gateway: Gateway,
-): Charge | null {
-  const { id } = request.params as { id: string };
-  const charge = gateway.find(id);
-  return charge !== undefined && charge.accountId === accountIdOf(account) ? charge : null;
-}
+const idIn = ({ params }: FastifyRequest): string => (params as { id: string }).id;
 
 function problemsIn(
   schema: typeof chargeOrderSchema | typeof refundSchema,

@@ -1,0 +1,34 @@
+/** What may be kept of a gateway's message for 90 days: all of it but the payer. */
+
+/**
+ * Keys, without case and separators, whose whole value speaks of a person: as Mercado Pago,
+ * PushinPay, Woovi, AbacatePay and BACEN's Pix API name them.
+ */
+const personal = new RegExp(
+  [
+    '^(payer|payor|customer|pagador|infopagador|devedor|sender|debtor|buyer|client)',
+    '^(first|last|full|user|holder)?name$',
+    '^(tax|personal)id$|^taxpayer|^(cpf|cnpj|document|identification|nationalregistration)',
+    '^(email|phone|cellphone|mobile|address|ip|ipaddress|birth)',
+  ].join('|'),
+);
+
+/** Written out, wherever they stand: CPF, CNPJ and e-mail addresses. */
+const written =
+  /\d{3}\.\d{3}\.\d{3}-\d{2}|\d{2}\.\d{3}\.\d{3}\/\d{4}-\d{2}|[\w.+-]+@[\w-]+\.[\w.]+/g;
+
+const maxTextLength = 1_024;
+const maxDepth = 16;
+
+/** Texts are cut at 1,024 characters: pictures of a code are of no use here. */
+export function withoutPayer(value: unknown, depth = 0): unknown {
+  if (depth > maxDepth) return null;
+  if (typeof value === 'string') return value.slice(0, maxTextLength).replace(written, '…');
+  if (Array.isArray(value)) return value.map((item) => withoutPayer(item, depth + 1));
+  if (typeof value !== 'object' || value === null) return value;
+  const kept = Object.entries(value).filter(([key]) => !isPersonal(key));
+  return Object.fromEntries(kept.map(([key, of]) => [key, withoutPayer(of, depth + 1)]));
+}
+
+const isPersonal = (key: string): boolean =>
+  personal.test(key.toLowerCase().replaceAll(/[^a-z]/g, ''));
