@@ -28,12 +28,19 @@ export function connectPostgres(options: PostgresOptions): Sql {
     max: maxConnections,
     idle_timeout: 10,
     connect_timeout: 5,
+    backoff: secondsUntilReconnect,
     types,
     transform: { column: { to: postgres.fromCamel, from: postgres.toCamel } },
     connection: { application_name: service, search_path: schema },
     onnotice: () => {},
   });
 }
+
+/**
+ * The client counts the failures of all connections together and waits up to 20 s by its own rule,
+ * after an outage of one second too; whoever was given such a connection waits with it.
+ */
+const secondsUntilReconnect = (): number => 0.1 + Math.random() * 0.4;
 
 /** For `/readyz`. */
 export async function checkPostgres(sql: Sql): Promise<void> {

@@ -19,15 +19,16 @@ export function startWorker<Job>(options: WorkerOptions<Job>): Worker {
   const { take, run, onError, concurrency, pollMs } = options;
   const running = new Set<Promise<void>>();
   let bell = Promise.withResolvers<void>();
+  /** The last look found as much as there was room for. */
+  let isMoreLikely = false;
   let isStopping = false;
 
   function start(job: Job): void {
     const done = run(job)
       .catch(onError)
       .finally(() => {
-        // Only where jobs may have been left for want of room.
-        if (running.size >= concurrency) bell.resolve();
         running.delete(done);
+        if (isMoreLikely) bell.resolve();
       });
     running.add(done);
   }
@@ -35,9 +36,11 @@ export function startWorker<Job>(options: WorkerOptions<Job>): Worker {
     while (!isStopping) {
       bell = Promise.withResolvers<void>();
       const room = concurrency - running.size;
-      const jobs =
-        room === 0 ? [] : await take(room).catch((error: unknown) => (onError(error), []));
-      for (const job of jobs) start(job);
+      if (room > 0) {
+        const jobs = await take(room).catch((error: unknown) => (onError(error), []));
+        isMoreLikely = jobs.length === room;
+        for (const job of jobs) start(job);
+      }
       const timer = setTimeout(bell.resolve, pollMs);
       await bell.promise;
       clearTimeout(timer);

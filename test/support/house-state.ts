@@ -1,0 +1,47 @@
+/** What a house knows, to be compared before and after. */
+import type { Nats } from '@rastro/messaging';
+import type { Sql } from '@rastro/runtime';
+import { eventually } from '@rastro/testing';
+
+const quietForMs = 3_000;
+/** Durables of the seven services together, at least: fewer means that some are not back yet. */
+const minConsumers = 8;
+
+/** Until every consumer of both streams has nothing left, for a while. */
+export async function settled(nats: Nats): Promise<void> {
+  let quietSince = performance.now();
+  await eventually(
+    async () => {
+      const consumers = [];
+      for (const stream of ['COMMERCE', 'TRAFFIC']) {
+        for await (const info of nats.jsm.consumers.list(stream)) {
+          if (info.config.durable_name !== undefined) consumers.push(info);
+        }
+      }
+      const waiting = consumers.filter((info) => info.num_pending > 0 || info.num_ack_pending > 0);
+      if (consumers.length < minConsumers || waiting.length > 0) quietSince = performance.now();
+      const quietMs = performance.now() - quietSince;
+      if (quietMs < quietForMs) {
+        throw new Error(`${consumers.length} consumers, ${waiting.map(({ name }) => name).join()}`);
+      }
+    },
+    { timeoutMs: 60_000, intervalMs: 250 },
+  );
+}
+
+/** What an event leaves behind, as one hash a table; deliveries' bookkeeping is another matter. */
+export async function everything(of: Sql): Promise<Map<string, string>> {
+  const bookkeeping = ['inbox', 'outbox', 'schemaversion'];
+  const tables = await of<{ schema: string; name: string }[]>`
+    select schemaname as schema, tablename as name from pg_tables
+    where schemaname in ('payments', 'delivery', 'funnel', 'capi', 'tracking')
+      and not (tablename = any(${bookkeeping})) order by 1, 2`;
+  const hashes = new Map<string, string>();
+  for (const { schema, name } of tables) {
+    const [row] = await of<{ hash: string | null }[]>`
+      select md5(string_agg(t::text, chr(10) order by t::text)) as hash
+      from ${of(schema)}.${of(name)} t`;
+    hashes.set(`${schema}.${name}`, row?.hash ?? 'empty');
+  }
+  return hashes;
+}
