@@ -9,6 +9,7 @@ import { asyncApiFile, asyncApiYaml } from '@rastro/infra/asyncapi';
 import { repository, services } from '@rastro/infra/services';
 import { Ajv } from 'ajv';
 import asyncApiSpecs from '@asyncapi/specs';
+import { workspaceAccount } from '@rastro/messaging';
 import t from 'tap';
 import { parse } from 'yaml';
 
@@ -43,6 +44,18 @@ await t.test(
     t.end();
   },
 );
+
+await t.test('what is for us and for operators is no workspace’s own program’s to ask', (t) => {
+  const exported = readFileSync(join(repository, 'packages/servers/nats/exports.conf'), 'utf8');
+  const account = workspaceAccount('demo', ['UKEY']);
+  const theirs = ['funnel.start', 'funnel.step', 'payments.create', 'payments.revalidate'];
+  for (const { subject } of Object.values(requestDefinitions)) {
+    const isTheirs = theirs.includes(subject);
+    t.equal(exported.includes(`"workspace.*.${subject}"`), isTheirs, `${subject} is exported`);
+    t.equal(account.includes(`${subject}"`), isTheirs, `${subject} is imported`);
+  }
+  t.end();
+});
 
 await t.test('every request has a row, and every producer is a service', (t) => {
   for (const { subject } of Object.values(requestDefinitions))

@@ -220,6 +220,7 @@ await t.test('a neighbour sees and does nothing of it', async (t) => {
   await t.rejects(js.publish('events.loja.payment.PaymentPaid', '{}'), /Permissions/);
   await t.rejects(nats.request('workspace.loja.payments.create', '{}'), /Permissions/);
   await t.rejects(nats.request('tracking.get', '{}'), /Permissions/);
+  await t.rejects(nats.request('payments.reconcile', '{}'), /Permissions/);
   await t.rejects(nats.request('catalog.loja.bot.bot-loja', '{}'), /Permissions/);
   await t.rejects(js.consumers.get('COMMERCE', 'external__loja'), /Permissions/);
   const manager = await jetstreamManager(nats, { checkAPI: false, domain: 'rastro' });

@@ -38,6 +38,7 @@ export {
   funnelStart,
   funnelStep,
   paymentsCreate,
+  paymentsReconcile,
   paymentsRevalidate,
   type ReplyOf,
   type RequestDefinition,

@@ -80,6 +80,33 @@ export const paymentsRevalidate = defineRequest({
   reply: PaymentView,
 });
 
+/** Amounts are what of the payment stays with the seller: all of it, less what went back. */
+export const paymentsReconcile = defineRequest({
+  subject: 'payments.reconcile',
+  summary:
+    'For operators: asks the gateway whatever the status, at most once a minute a charge, records what follows, and says where both differed.',
+  request: Type.Object({ workspaceId: WorkspaceId, paymentId: Uuid }),
+  reply: Type.Object({
+    paymentId: Uuid,
+    /** Where the money is, or is awaited, now. */
+    accountId: CatalogId,
+    amountCents: Cents,
+    currency: Currency,
+    statusBefore: PaymentStatus,
+    statusHere: PaymentStatus,
+    /** In the gateway's own word; null where it was not asked or knows no such charge. */
+    statusAtGateway: Nullable(Text(256)),
+    keptCentsBefore: Cents,
+    keptCentsHere: Cents,
+    /** Null where there is no answer that counts. */
+    keptCentsAtGateway: Nullable(Cents),
+    /** Before this question was asked. */
+    isDifferent: Type.Boolean(),
+    /** Why it could not be asked, or what the answer contradicts; for people. */
+    problem: Nullable(Text(1024)),
+  }),
+});
+
 const Lead = { workspaceId: WorkspaceId, botId: CatalogId, telegramUserId: TelegramUserId };
 
 export const funnelStart = defineRequest({
@@ -134,6 +161,7 @@ export const requestDefinitions = {
   funnelStart,
   funnelStep,
   paymentsCreate,
+  paymentsReconcile,
   paymentsRevalidate,
   trackingGet,
 } as const;

@@ -49,5 +49,10 @@ export function readConfig(environment: Environment) {
     schedule: defaultSchedule,
     /** When the next account is tried; not from the environment, since our callers' waits fix it. */
     failover: defaultFailover,
+    /**
+     * How long webhooks are kept; not from the environment, since a reason fixes it: a payment can
+     * be disputed for 80 days, and after that what the gateway said of it proves nothing any more.
+     */
+    webhookDays: 90,
   };
 }

@@ -39,8 +39,20 @@ export interface ObservingOptions {
 }
 
 export type Observation =
-  | { readonly kind: 'recorded'; readonly isNews: boolean }
-  | { readonly kind: 'mismatch' }
+  | {
+      readonly kind: 'recorded';
+      readonly isNews: boolean;
+      /** What the gateway said, completed where its API is silent. */
+      readonly report: ChargeReport;
+      /** Why that cannot be, or cannot be understood: then nothing followed from it. */
+      readonly contradiction: string | null;
+    }
+  | {
+      readonly kind: 'mismatch';
+      /** Null when the gateway knows no such charge. */
+      readonly report: ChargeReport | null;
+      readonly disproof: string;
+    }
   /** A later question was answered first: ask again. */
   | { readonly kind: 'overtaken' };
 
@@ -74,9 +86,12 @@ export function createObserve(options: ObservingOptions): Observe {
     const answer = { number, report: believed, gateway, cause };
     const recorded = await sql.begin((tx) => record(tx, { paymentId, ...answer }, options));
     if (recorded === null) return { kind: 'overtaken' };
-    for (const event of recorded) metrics.payments.inc({ status: statusAfter(event) });
-    const isNews = recorded.length > 0;
-    return disproof === null ? { kind: 'recorded', isNews } : { kind: 'mismatch' };
+    const { events, contradiction, report: completed } = recorded;
+    for (const event of events) metrics.payments.inc({ status: statusAfter(event) });
+    if (disproof !== null || completed === null) {
+      return { kind: 'mismatch', report, disproof: disproof ?? '' };
+    }
+    return { kind: 'recorded', isNews: events.length > 0, report: completed, contradiction };
   };
 }
 
@@ -89,12 +104,19 @@ interface Answer {
   readonly cause: Cause | undefined;
 }
 
+/** What followed from an answer; `report` is null where it was not to be believed. */
+interface Recorded {
+  readonly events: readonly PaymentEvent[];
+  readonly report: ChargeReport | null;
+  readonly contradiction: string | null;
+}
+
 /** Everything that follows from one answer, or null when a later one was recorded before. */
 async function record(
   tx: Transaction,
   { paymentId, number, report: told, gateway, cause }: Answer,
   { schedule, metrics, log }: ObservingOptions,
-): Promise<PaymentEvent[] | null> {
+): Promise<Recorded | null> {
   const charge = await lockCharge(tx, paymentId);
   if (charge.answeredCount >= number || !isOpen(charge)) return null;
   const history = (await readStream(tx, streamOf(paymentId))) as unknown as PaymentEvent[];
@@ -120,7 +142,7 @@ async function record(
   const status = statusOf(events.reduce(evolve, state), charge.status);
   const nextCheckAt = nextCheck(charge, { schedule, status, nowMs: now.getTime() });
   await markAnswered(tx, paymentId, { answeredCount: number, status, nextCheckAt });
-  return events;
+  return { events, report, contradiction };
 }
 
 /** Puts a payment's event into its envelope. */

@@ -1,12 +1,18 @@
 import { join } from 'node:path';
 import { checkSchema, eventStoreMigrations, startOutboxRelay } from '@rastro/event-store';
-import { paymentsCreate, paymentsRevalidate, type RastroEvent } from '@rastro/events';
+import {
+  paymentsCreate,
+  paymentsReconcile,
+  paymentsRevalidate,
+  type RastroEvent,
+} from '@rastro/events';
 import {
   Catalog,
   checkNats,
   connectNats,
   ensureStreams,
   followCatalog,
+  type Nats,
   publishEvents,
   serveRequests,
 } from '@rastro/messaging';
@@ -23,12 +29,14 @@ import { askSoon, takeDueQuestions } from './adapters/charges.ts';
 import { createCircuits } from './adapters/circuits.ts';
 import { createGatewayAgent } from './adapters/gateway-http.ts';
 import { createGateways } from './adapters/gateways.ts';
+import { startHousekeeping } from './adapters/housekeeping.ts';
 import { createPaymentMetrics } from './adapters/metrics.ts';
 import { settleWebhook, storeWebhook, takeWebhooks } from './adapters/webhook-inbox.ts';
 import { startWorker, type Worker } from './adapters/worker.ts';
 import type { Config } from './config.ts';
 import {
   createPayment,
+  type CreateOptions,
   processWebhook,
   reconcileCharge,
   type RevalidateOptions,
@@ -37,6 +45,7 @@ import {
 } from './handlers.ts';
 import { createObserve } from './observing.ts';
 import { createOpenCharges } from './opening.ts';
+import { type ReconcilingOptions, reconcilePayment } from './reconciling.ts';
 import { addRoutes } from './routes.ts';
 import { createObserveStray } from './straying.ts';
 
@@ -92,12 +101,9 @@ export async function startService(config: Config, log: Logger): Promise<Running
     startWebhookWorker({ ...edges, observe, observeStray, openCharge, onError }),
   );
   stack.use(startReconciler({ ...edges, observe, onError }));
-  const handle = createPayment({ sql, catalog, openCharge, pixExpirySeconds });
-  stack.use(await serveRequests(nats, { definition: paymentsCreate, service, handle }));
-  const revalidate = revalidatePayment({ ...edges, observe });
-  stack.use(
-    await serveRequests(nats, { definition: paymentsRevalidate, service, handle: revalidate }),
-  );
+  const creating = { sql, catalog, openCharge, pixExpirySeconds };
+  stack.use(await answerRequests(nats, { ...edges, ...creating, observe, observeStray }));
+  stack.use(startHousekeeping({ sql, webhookDays: config.webhookDays, onError }));
 
   const app = createHttpServer({ log, trustedProxies: config.trustedProxies });
   stack.defer(() => app.close());
@@ -117,6 +123,21 @@ export async function startService(config: Config, log: Logger): Promise<Running
 
   const owned = stack.move();
   return { url, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** What others may ask of us over NATS. */
+async function answerRequests(
+  nats: Nats,
+  options: CreateOptions & RevalidateOptions & ReconcilingOptions,
+): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const create = { definition: paymentsCreate, handle: createPayment(options) };
+  const revalidate = { definition: paymentsRevalidate, handle: revalidatePayment(options) };
+  const reconcile = { definition: paymentsReconcile, handle: reconcilePayment(options) };
+  stack.use(await serveRequests(nats, { ...create, service }));
+  stack.use(await serveRequests(nats, { ...revalidate, service }));
+  stack.use(await serveRequests(nats, { ...reconcile, service }));
+  return stack.move();
 }
 
 type OnError = { readonly onError: (error: unknown) => void };

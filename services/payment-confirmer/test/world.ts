@@ -99,6 +99,7 @@ export async function startWorld(): Promise<World> {
     pixExpirySeconds: 1_800,
     schedule: defaultSchedule,
     failover: defaultFailover,
+    webhookDays: 90,
   };
   const owned = stack.move();
   const dispose = () => owned.disposeAsync();

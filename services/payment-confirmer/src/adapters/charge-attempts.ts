@@ -50,3 +50,16 @@ export async function findAttempt(
     where payment_id = ${paymentId} and account_id = ${accountId}`;
   return row;
 }
+
+/** Charges that were made for a payment besides its own, as far as we ever heard of them. */
+export async function findStrayAttempts(
+  sql: Queryable,
+  paymentId: string,
+): Promise<{ readonly accountId: string; readonly chargeId: string }[]> {
+  return sql<{ accountId: string; chargeId: string }[]>`
+    select a.account_id, a.gateway_charge_id as charge_id
+    from charge_attempts a join charges c using (payment_id)
+    where a.payment_id = ${paymentId} and a.gateway_charge_id is not null
+      and (a.account_id, a.gateway_charge_id) <> (c.account_id, c.gateway_charge_id)
+    order by a.account_id`;
+}

@@ -121,7 +121,7 @@ export const isAwaitingMoney = ({ status }: State): boolean =>
   status === 'pending' || status === 'expired';
 
 /** Statuses that only a charge has whose money came, wherever it went afterwards. */
-const isPaidStatus = (status: ChargeReport['status']): boolean =>
+export const isPaidStatus = (status: ChargeReport['status']): boolean =>
   ['paid', 'partially_refunded', 'refunded', 'disputed', 'charged_back'].includes(status);
 
 function observeUnpaid(state: OpenPayment, { report, at }: Observation): PaymentEvent[] {

@@ -1,0 +1,163 @@
+/** `rastro payments`: what gateways say was paid, beside what is paid here. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { paymentsReconcile, type ReplyOf } from '@rastro/events';
+import { ask, type Nats } from '@rastro/messaging';
+import { connectPostgres, type Sql } from '@rastro/runtime';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { connection } from '../connection.ts';
+import { misuse, printJson, printRows, say, sayAside } from '../output.ts';
+import { accountRow, balances, paymentRow, type Reconciled } from '../reconciliation.ts';
+
+type Status = ReplyOf<typeof paymentsReconcile>['statusHere'];
+
+// In the order in which a payment comes to them.
+const statuses: readonly Status[] = [
+  'pending',
+  'paid',
+  'expired',
+  'cancelled',
+  'refused',
+  'partially_refunded',
+  'refunded',
+  'disputed',
+  'charged_back',
+];
+
+interface Options {
+  readonly since: Date;
+  readonly until?: Date;
+  readonly account?: string;
+  readonly workspace?: string;
+  readonly status?: readonly Status[];
+  readonly all?: boolean;
+  readonly json?: boolean;
+}
+
+export function addPaymentsCommands(program: Command): void {
+  const payments = program.command('payments').description('money, here and at the gateways');
+  payments
+    .command('reconcile')
+    .description(
+      'asks the gateways about every charge, records what was missed, and prints what differed; exits with 1 when something did',
+    )
+    .addOption(
+      new Option('--since <when>', 'charges made from then on: 12h, 7d, or a time')
+        .argParser(moment)
+        .default(ago(7 * day), '7d'),
+    )
+    .option('--until <when>', 'charges made before then', moment)
+    .option('--account <id>', 'only of this account')
+    .option('--workspace <id>', 'only of this workspace')
+    .addOption(new Option('--status <status...>', 'as it is here').choices(statuses))
+    .option('--all', 'prints those, too, that did not differ')
+    .option('--json', 'amounts in cents')
+    .action(reconcile);
+}
+
+const minute = 60_000;
+const day = 24 * 60 * minute;
+const units: Readonly<Record<string, number>> = { m: minute, h: 60 * minute, d: day };
+
+const ago = (ms: number): Date => new Date(Date.now() - ms);
+
+/** @throws {InvalidArgumentError} for what is neither a duration nor a time. */
+function moment(text: string): Date {
+  const [, count, unit = ''] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
+  if (count !== undefined) return ago(Number(count) * (units[unit] ?? 0));
+  const [date = ''] = /^\d{4}-\d{2}-\d{2}(?=T\S+$|$)/.exec(text) ?? [];
+  const [time, midnight] = [Date.parse(text), Date.parse(date)];
+  // The 30th of February is read as the 2nd of March.
+  const isDay = !Number.isNaN(midnight) && new Date(midnight).toISOString().startsWith(date);
+  if (!isDay || Number.isNaN(time)) {
+    throw new InvalidArgumentError('write e.g. 7d, 12h, 30m or 2026-11-20T15:00:00Z');
+  }
+  return new Date(time);
+}
+
+async function reconcile(options: Options): Promise<void> {
+  const { since, until, all = false, json = false } = options;
+  if (until !== undefined && until <= since) misuse('--until is not after --since');
+  const { postgresUrl, nats: connect } = connection();
+  const url = postgresUrl();
+  const sql = connectPostgres({ url, schema: 'payments', service: 'rastro payments' });
+  try {
+    const charges = await listCharges(sql, options);
+    await using nats = await connect();
+    const results = await askAll(nats, charges);
+    const found = results.filter(({ reply, problem }) => reply?.isDifferent || problem !== null);
+    if (found.length > 0) process.exitCode = 1;
+    const shown = all ? results : found;
+    const accounts = balances(results);
+    if (json) return printJson({ payments: shown, accounts });
+    if (shown.length > 0) {
+      printRows(shown.map(paymentRow));
+      say('');
+    }
+    printRows(accounts.map(accountRow));
+  } finally {
+    await sql.end();
+  }
+}
+
+/** A charge as Postgres has it, oldest first. */
+type Charge = Omit<Reconciled, 'reply' | 'problem'>;
+
+function listCharges(sql: Sql, options: Options): Promise<Charge[]> {
+  const { since, until = null, account = null, workspace = null, status = statuses } = options;
+  return sql<Charge[]>`
+    select workspace_id, payment_id, account_id, amount_cents, currency, status
+    from charges
+    where state = 'open' and created_at >= ${since}
+      and (${until}::timestamptz is null or created_at < ${until})
+      and (${workspace}::text is null or workspace_id = ${workspace})
+      and (${account}::text is null or account_id = ${account} or exists (
+        select 1 from charge_attempts a
+        where a.payment_id = charges.payment_id and a.account_id = ${account}
+          and a.gateway_charge_id is not null))
+      and status in ${sql(status)}
+    order by created_at, payment_id`;
+}
+
+/** Together at most 20 questions a second: gateways block who asks like a flood. */
+const concurrency = 4;
+const pauseMs = 200;
+/** A gateway has 8 s to answer, and a stray charge is asked about at another. */
+const answerWithinMs = 30_000;
+/** In a row; then nobody is there to ask, and the rest need not be tried. */
+const maxUnanswered = 8;
+const progressEveryMs = 2_000;
+
+async function askAll(nats: Nats, charges: readonly Charge[]): Promise<Reconciled[]> {
+  const results: Reconciled[] = [];
+  const waiting = charges.values();
+  let unanswered = 0;
+  const progress = (): void => sayAside(`${results.length} of ${charges.length} asked about`);
+  const timer = setInterval(progress, progressEveryMs);
+  async function work(): Promise<void> {
+    for (const charge of waiting) {
+      const pause = delay(pauseMs);
+      const result = await askAbout(nats, charge);
+      unanswered = result.reply === null ? unanswered + 1 : 0;
+      if (unanswered >= maxUnanswered) throw new Error(`Given up: ${result.problem}`);
+      results.push(result);
+      await pause;
+    }
+  }
+  try {
+    await Promise.all(Array.from({ length: concurrency }, work));
+  } finally {
+    clearInterval(timer);
+    progress();
+  }
+  const place = new Map(charges.map(({ paymentId }, index) => [paymentId, index]));
+  const placeOf = ({ paymentId }: Reconciled): number => place.get(paymentId) ?? 0;
+  return results.sort((a, b) => placeOf(a) - placeOf(b));
+}
+
+async function askAbout(nats: Nats, charge: Charge): Promise<Reconciled> {
+  const { workspaceId, paymentId } = charge;
+  const question = { workspaceId, paymentId };
+  const answer = await ask(nats.connection, paymentsReconcile, question, answerWithinMs);
+  if (!answer.ok) return { ...charge, reply: null, problem: answer.error.message };
+  return { ...charge, reply: answer.value, problem: answer.value.problem };
+}

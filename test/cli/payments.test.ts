@@ -1,0 +1,160 @@
+/**
+ * Goal: `rastro payments reconcile` finds what webhooks lost, adds up both sides for each account,
+ * and says by its exit code whether anybody has to look.
+ * Method: the real command against a real payment-confirmer; the sandbox's bank takes money whose
+ * webhooks are lost.
+ */
+import { join } from 'node:path';
+import { paymentsCreate, type RastroEvent } from '@rastro/events';
+import { services } from '@rastro/infra/services';
+import { ask, connectNats } from '@rastro/messaging';
+import { newId } from '@rastro/runtime';
+import { startSandbox } from '@rastro/sandbox';
+import {
+  migratedDatabase,
+  putCatalog,
+  sampleCatalog,
+  sampleSecrets,
+  startTestServers,
+  testLog,
+  testMasterKey,
+} from '@rastro/testing';
+import t from 'tap';
+import { runRastro } from '../support/rastro-process.ts';
+
+await using stack = new AsyncDisposableStack();
+const servers = stack.use(await startTestServers({ nats: true, postgres: true }));
+const entry = services.find(({ name }) => name === 'payment-confirmer');
+if (!entry?.database) throw new Error('there is no payment-confirmer');
+const { folders } = entry.database;
+const database = stack.use(await migratedDatabase(servers, { schema: 'payments', folders }));
+const { sql } = database;
+const sandbox = stack.use(
+  await startSandbox({
+    port: 0,
+    publicOrigin: 'http://127.0.0.1:9',
+    world: { bots: [], pixels: [], pixAccounts: [sampleSecrets] },
+  }),
+);
+const nats = stack.use(await connectNats({ url: servers.nats.url, name: 'test', log: testLog() }));
+const environment = {
+  NATS_URL: servers.nats.url,
+  POSTGRES_URL: database.url,
+  RASTRO_MASTER_KEY: testMasterKey.toString('base64'),
+};
+const service = await entry.start({ ...environment, PORT: '0' }, testLog());
+stack.use(service);
+await putCatalog(nats, 'demo', sampleCatalog({ apiUrl: sandbox.url }));
+
+async function reconcile(...args: string[]) {
+  const dataDir = { RASTRO_DATA_DIR: join(servers.folder, 'data') };
+  const command = ['infra/cli/main.ts', 'payments', 'reconcile', ...args];
+  const rastro = runRastro(command, { ...environment, ...dataDir });
+  const code = await rastro.exit();
+  return { code, output: rastro.output() };
+}
+
+/** What the command says to programs; the line about its progress is for people. */
+function jsonIn(output: string): { payments: object[]; accounts: object[] } {
+  return JSON.parse(output.slice(output.indexOf('{'))) as ReturnType<typeof jsonIn>;
+}
+
+async function bought(): Promise<string> {
+  const request = { workspaceId: 'demo', checkoutId: newId(), botId: 'bot-a', productId: 'ebook' };
+  const who = { poolId: null, leadId: null, telegramUserId: 1, trackingToken: null };
+  const reply = await ask(nats.connection, paymentsCreate, { ...request, ...who });
+  if (!reply.ok) throw new Error(reply.error.message);
+  return reply.value.paymentId;
+}
+
+async function atBank(paymentId: string, action: 'pay' | 'refund', body: object = {}) {
+  const found = await fetch(`${sandbox.url}/control/pix/charges?external_reference=${paymentId}`);
+  const [charge] = (await found.json()) as { charge_id: string }[];
+  await fetch(`${sandbox.url}/control/pix/charges/${charge?.charge_id}/${action}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+}
+
+const later = () => sql`update charges set asked_at = asked_at - interval '61 s'`;
+
+await t.test('nothing, then what was lost, then nothing any more', async (t) => {
+  const nothing = await reconcile();
+  t.equal(nothing.code, 0, nothing.output);
+  t.match(nothing.output, 'nothing');
+
+  // Nobody listens at the webhooks' address.
+  const paid = await bought();
+  const refunded = await bought();
+  const unpaid = await bought();
+  const old = await bought();
+  await sql`update charges set created_at = now() - interval '8 days' where payment_id = ${old}`;
+  await atBank(paid, 'pay');
+  await atBank(refunded, 'pay');
+  await atBank(refunded, 'refund', { amount_cents: 490 });
+  await atBank(old, 'pay');
+  const first = await reconcile('--json');
+  t.equal(first.code, 1, first.output);
+  const { payments, accounts } = jsonIn(first.output);
+  const found = { workspaceId: 'demo', problem: null };
+  t.match(payments, [
+    { ...found, paymentId: paid, reply: { statusBefore: 'pending', statusHere: 'paid' } },
+    { ...found, paymentId: refunded, reply: { statusHere: 'partially_refunded' } },
+  ]);
+  t.equal(payments.length, 2, 'what did not differ is left out, and what is older than a week');
+  const account = { accountId: 'pix-sandbox', currency: 'BRL', charges: 3, unclear: 0 };
+  const both = { payments: 2, cents: 1990 + 1500 };
+  const sums = { hereBefore: { payments: 0, cents: 0 }, atGateway: both, hereNow: both };
+  t.same(accounts, [{ ...account, ...sums }]);
+  const types = await sql<Pick<RastroEvent, 'type'>[]>`
+    select type from events where stream_id = ${`payment-${paid}`} order by version`;
+  t.same(
+    types.map(({ type }) => type),
+    ['PaymentCreated', 'PaymentPaid'],
+  );
+
+  const tooSoon = await reconcile('--status', 'pending', '--all');
+  t.equal(tooSoon.code, 1, tooSoon.output);
+  t.match(tooSoon.output, `${unpaid}`);
+  t.match(tooSoon.output, 'asked less than a minute ago');
+
+  await later();
+  const again = await reconcile('--account', 'pix-sandbox', '--workspace', 'demo');
+  t.equal(again.code, 0, again.output);
+  t.same(
+    again.output
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/ {2,}/)),
+    [
+      ['3 of 3 asked about'],
+      ['account', 'charges', 'unclear', 'paid at gateway', 'paid here before', 'paid here now'],
+      ['pix-sandbox', '3', '0', '2 · R$ 34,90', '2 · R$ 34,90', '2 · R$ 34,90'],
+    ],
+  );
+  await later();
+  const older = await reconcile('--since', '9d', '--until', '7d');
+  t.equal(older.code, 1);
+  t.match(older.output, new RegExp(`${old} +pix-sandbox +R\\$ 19,90 +pending +paid +paid`));
+  t.match(await reconcile('--account', 'pix-x'), { code: 0, output: /0 of 0/ });
+});
+
+await t.test('misuse, and nobody there to ask', async (t) => {
+  const wrong = [
+    ['--since', 'yesterday'],
+    ['--since', '2026-02-30'],
+    ['--status', 'lost'],
+    ['--since', '1d', '--until', '2d'],
+  ];
+  const ended = await Promise.all(wrong.map((args) => reconcile(...args)));
+  t.same(
+    ended.map(({ code }) => code),
+    [2, 2, 2, 2],
+    ended.map(({ output }) => output).join(''),
+  );
+  await service[Symbol.asyncDispose]();
+  const { code, output } = await reconcile('--since', '30d', '--json');
+  t.equal(code, 1, output);
+  t.match(jsonIn(output).accounts, [{ charges: 4, unclear: 4 }]);
+});
