@@ -52,6 +52,8 @@ const Product = Type.Object(
     priceCents: Cents,
     currency: Currency,
     accessUrl: Nullable(HttpUrl),
+    /** What a refund in whole does to the delivery; absent: it ends. A chargeback always ends it. */
+    accessAfterRefund: Type.Optional(OneOf('ends', 'stays')),
   },
   strict,
 );

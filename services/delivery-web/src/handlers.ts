@@ -16,7 +16,7 @@ import {
   saveOrder,
   savePurchaseSend,
 } from './adapters/projection.ts';
-import { poolsOf, productAccessUrl } from './adapters/shop.ts';
+import { poolsOf, productOffer } from './adapters/shop.ts';
 import type { PaymentEvent } from './core/order.ts';
 import { choosePool, purchasePixelId } from './core/pool.ts';
 
@@ -94,7 +94,7 @@ async function issueFor(
     deliveryToken: newToken(24),
     productId,
     productName,
-    accessUrl: productAccessUrl(catalog, { workspaceId, productId }) ?? null,
+    accessUrl: productOffer(catalog, { workspaceId, productId }).accessUrl ?? null,
     hasPixel: purchasePixelId(pool) !== null,
     issuedAt,
   };

@@ -29,7 +29,7 @@ export interface RouteParts {
   readonly findDelivery: (token: string) => Promise<Delivery | undefined>;
   readonly offerFor: (delivery: Delivery) => Offer;
   /** Asks the gateway about an order whose money is in doubt. */
-  readonly revalidate: (delivery: Delivery) => Promise<Access>;
+  readonly revalidate: (delivery: Delivery, offer: Offer) => Promise<Access>;
   readonly recordView: (view: DataOf<'DeliveryViewed'>, workspaceId: string) => Promise<void>;
   /** Counts with the label `result`. */
   readonly pages: Counter<'result'>;
@@ -79,13 +79,14 @@ export async function addRoutes(app: HttpServer, parts: RouteParts): Promise<voi
     pages.get<{ Params: { token: string } }>('/delivery/:token', async (request, reply) => {
       const delivery = await lookUp(parts, request.params.token);
       if (!delivery) return send.notice(reply, 'unknown');
-      const known = accessOf(delivery);
-      const access = known === 'unconfirmed' ? await parts.revalidate(delivery) : known;
+      const offer = parts.offerFor(delivery);
+      const known = accessOf(delivery, offer.accessAfterRefund);
+      const access = known === 'unconfirmed' ? await parts.revalidate(delivery, offer) : known;
       if (access !== 'open') return send.notice(reply, access);
       const cookies = cookiesOf(request);
       const visitor = visitorOf(headerTraits(request.method, request.headers));
       const nowMs = Date.now();
-      const page = pageOf(delivery, parts.offerFor(delivery), { visitor, cookies, nowMs });
+      const page = pageOf(delivery, offer, { visitor, cookies, nowMs });
       if (visitor === 'person') opened.set(request, { delivery, page, cookies });
       return send.delivery(reply, page);
     });

@@ -25,10 +25,10 @@ import {
   type RunningService,
 } from '@rastro/runtime';
 import { findDelivery } from './adapters/deliveries.ts';
-import { poolsOf, productAccessUrl } from './adapters/shop.ts';
+import { poolsOf, productOffer } from './adapters/shop.ts';
 import { createViewRecorder } from './adapters/view-recorder.ts';
 import type { Config } from './config.ts';
-import { type Access, accessAfter } from './core/access.ts';
+import { accessAfter } from './core/access.ts';
 import type { Delivery } from './core/page.ts';
 import { commerceTypes, handleCommerce, handleTraffic, trafficFilters } from './handlers.ts';
 import { addRoutes } from './routes.ts';
@@ -98,9 +98,12 @@ export async function startService(config: Config, log: Logger): Promise<Running
     findDelivery: (token) => findDelivery(sql, token),
     offerFor: (delivery) => ({
       pools: poolsOf(catalog, delivery.workspaceId),
-      accessUrl: productAccessUrl(catalog, delivery),
+      ...productOffer(catalog, delivery),
     }),
-    revalidate: (delivery) => revalidate(nats, delivery),
+    revalidate: async (delivery, { accessAfterRefund }) => {
+      const status = await statusAtGateway(nats, delivery);
+      return status === null ? 'unconfirmed' : accessAfter(status, accessAfterRefund);
+    },
     recordView: (view, workspaceId) => recorder.record(view, workspaceId),
     pages: count.pages,
   });
@@ -113,11 +116,12 @@ export async function startService(config: Config, log: Logger): Promise<Running
 /** A visitor waits for it, so it is bounded; the page asks again by itself. */
 const revalidateWithinMs = 3_000;
 
-async function revalidate(nats: Nats, delivery: Delivery): Promise<Access> {
+/** Null when nobody can say; at most once a minute it is the gateway that is asked. */
+async function statusAtGateway(nats: Nats, delivery: Delivery) {
   const { workspaceId, paymentId } = delivery;
   const request = { workspaceId, paymentId };
   const answer = await ask(nats.connection, paymentsRevalidate, request, revalidateWithinMs);
-  return answer.ok ? accessAfter(answer.value.status) : 'unconfirmed';
+  return answer.ok ? answer.value.status : null;
 }
 
 function createCounters(registry: Registry) {

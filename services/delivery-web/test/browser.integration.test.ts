@@ -6,97 +6,70 @@
  */
 import { join } from 'node:path';
 import type { DataOf } from '@rastro/events';
-import { listen } from '@rastro/runtime';
-import { type EventGroup, startSandbox } from '@rastro/sandbox';
-import { eventually, launchChromium } from '@rastro/testing';
-import { type BrowserContextOptions, devices, type Page } from 'playwright-core';
+import { eventually } from '@rastro/testing';
+import type { BrowserContext, Page, Request } from 'playwright-core';
 import t from 'tap';
-import type { Delivery } from '../src/core/page.ts';
-import type { RouteParts } from '../src/routes.ts';
+import { startBrowserWorld } from './browser-world.ts';
 import { sampleDelivery } from './sample-delivery.ts';
-import { knownToken, servedPages } from './served-pages.ts';
+import { knownToken } from './served-pages.ts';
 
 const pictures = process.env['SCREENSHOTS'];
-const pixelId = '1234567890';
 
-await using stack = new AsyncDisposableStack();
-const sandbox = stack.use(
-  await startSandbox({
-    port: 0,
-    publicOrigin: 'http://localhost:8080',
-    world: { bots: [], pixels: [{ id: pixelId, accessToken: 'EAAtest' }], pixAccounts: [] },
-  }),
-);
-const browser = await launchChromium();
-stack.defer(() => browser.close());
+await using world = await startBrowserWorld();
+const { sandbox, serve, openPage, reports, reported } = world;
 
-async function serve(delivery: Partial<Delivery> = {}, parts: Partial<RouteParts> = {}) {
-  const pixelScriptUrl = `${sandbox.url}/pixel/fbevents.js`;
-  const { app, views } = await servedPages(delivery, {
-    pixelScriptUrl,
-    publicOrigin: 'http://localhost:8080',
-    ...parts,
-  });
-  const beacons: unknown[] = [];
-  app.post('/api/tracking/cookies', async (request, reply) => {
-    beacons.push(request.body);
-    return reply.code(204).send();
-  });
-  stack.defer(() => app.close());
-  const origin = await listen(app, { host: '127.0.0.1', port: 0 });
-  return { origin, address: `${origin}/delivery/${knownToken}`, beacons, views };
+/** All that the browser asks of anybody, with what it tells them. */
+function requestsOf(context: BrowserContext): Request[] {
+  const requests: Request[] = [];
+  context.on('request', (request) => void requests.push(request));
+  return requests;
 }
 
-async function openPage(options: BrowserContextOptions = {}) {
-  const { defaultBrowserType: _, ...phone } = devices['Pixel 7'] ?? {};
-  const context = await browser.newContext({ ...phone, locale: 'pt-BR', ...options });
-  const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  return { context, page, complaints };
+/** Where the token went, apart from the page's own address. */
+async function leaks(requests: readonly Request[]): Promise<string[]> {
+  const told = await Promise.all(
+    requests.map(async (request) => {
+      const { pathname } = new URL(request.url());
+      const isPage = pathname === `/delivery/${knownToken}`;
+      const { referer = '' } = await request.allHeaders();
+      return [isPage ? '' : request.url(), referer, request.postData() ?? ''].join(' ');
+    }),
+  );
+  return told.filter((text) => text.includes(knownToken));
 }
-
-async function reports(paymentId: string): Promise<EventGroup['browser']> {
-  const response = await fetch(`${sandbox.url}/control/graph/events?pixelId=${pixelId}`);
-  const groups = (await response.json()) as EventGroup[];
-  return groups
-    .filter(({ eventId }) => eventId === `purchase_${paymentId}`)
-    .flatMap((group) => group.browser);
-}
-
-const reported = (paymentId: string) =>
-  eventually(async () => {
-    const copies = await reports(paymentId);
-    if (copies.length === 0) throw new Error('Meta has heard nothing');
-    return copies;
-  });
 
 async function picture(page: Page, name: string): Promise<void> {
   if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
 }
 
+/** Meta’s copy of it: the values are those that the server sends. */
+const purchaseToldAt = (eventSourceUrl: string) => ({
+  source: 'browser',
+  eventName: 'Purchase',
+  value: 19.9,
+  currency: 'BRL',
+  eventSourceUrl,
+  warnings: [],
+  userData: {
+    external_id: ['a', 'b', 'c'].map((digit) => digit.repeat(64)),
+    fbp: sampleDelivery.cookies.fbp,
+    fbc: sampleDelivery.cookies.fbc,
+  },
+  customData: {
+    content_type: 'product',
+    content_name: 'E-book',
+    content_ids: '["ebook"]',
+    order_id: sampleDelivery.paymentId,
+  },
+});
+
 await t.test('the purchase is told once per browser, whole, and without the token', async (t) => {
   const { address, origin, beacons, views } = await serve();
   const { context, page, complaints } = await openPage();
+  const requests = requestsOf(context);
   await page.goto(address);
   const [copy] = await reported(sampleDelivery.paymentId);
-  t.match(copy, {
-    source: 'browser',
-    eventName: 'Purchase',
-    value: 19.9,
-    currency: 'BRL',
-    eventSourceUrl: `${origin}/delivery/`,
-    warnings: [],
-    userData: {
-      external_id: ['a', 'b', 'c'].map((digit) => digit.repeat(64)),
-      fbp: sampleDelivery.cookies.fbp,
-      fbc: sampleDelivery.cookies.fbc,
-    },
-    customData: { content_type: 'product', order_id: sampleDelivery.paymentId },
-  });
+  t.match(copy, purchaseToldAt(`${origin}/delivery/`));
   t.notOk(JSON.stringify(copy).includes(knownToken));
   await eventually(() => {
     if (beacons.length === 0) throw new Error('no beacon');
@@ -129,6 +102,40 @@ await t.test('the purchase is told once per browser, whole, and without the toke
   );
   t.equal((await reports(sampleDelivery.paymentId)).length, 1, 'once per browser');
   t.match(views[0] satisfies DataOf<'DeliveryViewed'> | undefined, { isPixelRendered: true });
+
+  await context.route('https://example.com/**', (route) => route.fulfill({ body: 'a course' }));
+  const opening = context.waitForEvent('page');
+  await second.click('text=Acessar agora');
+  await (await opening).waitForLoadState();
+  const access = requests.find((request) => request.url() === sampleDelivery.accessUrl);
+  t.equal(
+    (await access?.allHeaders())?.['referer'],
+    undefined,
+    'the product’s page learns nothing',
+  );
+  t.ok(requests.length > 8);
+  t.same(await leaks(requests), []);
+  await context.close();
+});
+
+await t.test('not confirmed yet: loads itself again, without scripts, until it is', async (t) => {
+  const paymentId = '019aa0f0-0000-7000-8000-00000000eeee';
+  let asked = 0;
+  const revalidate = async () => ((asked += 1) < 3 ? 'unconfirmed' : 'open') as 'open';
+  const { address, views } = await serve({ paymentId, isDisputed: true }, { revalidate });
+  const { context, page } = await openPage({ javaScriptEnabled: false });
+  // Nobody waits a quarter of a minute in a test.
+  await context.route(address, async (route) => {
+    const response = await route.fetch();
+    const body = (await response.text()).replace('content="15"', 'content="1"');
+    await route.fulfill({ response, body });
+  });
+  t.equal((await page.goto(address))?.status(), 202);
+  t.match(await page.textContent('h1'), 'ainda não confirmado');
+  await page.waitForSelector('text=Acessar agora', { timeout: 10_000 });
+  t.equal(asked, 3, 'once each time it loads');
+  t.match(views, [{ paymentId }], 'only the delivery itself counts as opened');
+  t.same(await reports(paymentId), [], 'without scripts the browser tells nothing');
   await context.close();
 });
 

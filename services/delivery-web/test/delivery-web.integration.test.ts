@@ -5,7 +5,12 @@
  */
 import { join } from 'node:path';
 import { eventStoreMigrations } from '@rastro/event-store';
-import { paymentsRevalidate, type RastroEvent, type ReplyOf } from '@rastro/events';
+import {
+  type CatalogItem,
+  paymentsRevalidate,
+  type RastroEvent,
+  type ReplyOf,
+} from '@rastro/events';
 import { connectNats, publishEvent, serveRequests, subscribe } from '@rastro/messaging';
 import { newId, sha256Hex } from '@rastro/runtime';
 import {
@@ -87,6 +92,12 @@ interface PageData {
 function pageData(body: string): PageData | null {
   const json = /id="page-data">(.*?)<\/script>/s.exec(body)?.[1];
   return json === undefined ? null : (JSON.parse(json) as PageData);
+}
+
+function putProduct(changes: Partial<CatalogItem<'product'>>, version: number): Promise<void> {
+  const product = sampleCatalog().find(({ kind, id }) => kind === 'product' && id === 'ebook');
+  const data = { ...(product?.data as CatalogItem<'product'>), ...changes };
+  return putCatalog(nats, 'demo', [{ kind: 'product', id: 'ebook', data, version }]);
 }
 
 /** Resolves when all that was published so far has been acted upon. */
@@ -200,6 +211,27 @@ await t.test('money that goes back closes the page; a dispute asks the gateway',
   const whole = { paymentId, isPartial: false, totalRefundedCents: 1990 };
   t.equal(await statusAfter(sampleEvent('PaymentRefunded', whole)), 410);
   t.equal((await open('A'.repeat(32))).status, 404);
+
+  await putProduct({ accessAfterRefund: 'stays' }, 2);
+  await eventually(async () => {
+    if ((await open(deliveryToken)).status !== 200) throw new Error('the catalog is not there yet');
+  });
+  t.equal(await statusAfter(sampleEvent('PaymentChargedBack', { paymentId })), 410, 'taken back');
+  await putProduct({}, 3);
+});
+
+await t.test('a second process takes over half of it: each payment has one delivery', async (t) => {
+  await using _other = await startService(config, testLog());
+  const paymentIds = Array.from({ length: 30 }, newId);
+  // Said twice, as a payment would be that was recorded again.
+  await Promise.all(
+    [...paymentIds, ...paymentIds].map((paymentId) =>
+      say(sampleEvent('PaymentPaid', { paymentId })),
+    ),
+  );
+  for (const paymentId of paymentIds) await issuedFor(paymentId);
+  await settled();
+  for (const paymentId of paymentIds) t.equal(heardOf('DeliveryIssued', paymentId).length, 1);
 });
 
 await t.test('the Pixel is silent 47 h after Meta may have heard of it', async (t) => {

@@ -1,13 +1,13 @@
 /**
- * Goal: the same events, in any order and any of them twice, end in the same rows. Method: fast-
- * check shuffles one journey with all its turns; the real handlers write it to a real Postgres,
+ * Goal: the same events, in any order and any of them twice, end in the same rows, and in one
+ * delivery a payment also where two processes hear of it at once. Method: fast-check shuffles one journey with all its turns; the real handlers write it to a real Postgres,
  * and the rows are compared with those of the natural order.
  */
 import { join } from 'node:path';
 import { eventStoreMigrations } from '@rastro/event-store';
 import type { RastroEvent } from '@rastro/events';
 import { Catalog } from '@rastro/messaging';
-import { newId } from '@rastro/runtime';
+import { connectPostgres, newId } from '@rastro/runtime';
 import { migratedDatabase, sampleEvent, startTestServers } from '@rastro/testing';
 import fc from 'fast-check';
 import t from 'tap';
@@ -18,7 +18,7 @@ const migrations = { name: 'delivery', path: join(import.meta.dirname, '../migra
 await using stack = new AsyncDisposableStack();
 const servers = stack.use(await startTestServers({ postgres: true }));
 const folders = [eventStoreMigrations, migrations];
-const { sql } = stack.use(await migratedDatabase(servers, { schema: 'delivery', folders }));
+const { sql, url } = stack.use(await migratedDatabase(servers, { schema: 'delivery', folders }));
 
 const minute = (count: number) => `2026-11-21T10:${String(count).padStart(2, '0')}:00.000Z`;
 
@@ -83,6 +83,40 @@ async function rowsOf({ paymentId, trackingToken }: ReturnType<typeof journey>) 
   };
   return JSON.parse(JSON.stringify(rows)) as Record<keyof typeof rows, unknown[]>;
 }
+
+await t.test(
+  'one payment told of by two processes at once, again and again: one delivery',
+  async (t) => {
+    const other = connectPostgres({ url, schema: 'delivery', service: 'other', maxConnections: 8 });
+    t.teardown(() => other.end());
+    const issued = [0, 0];
+    const processes = [sql, other].map((connection, index) => ({
+      sql: connection,
+      catalog: new Catalog(),
+      onIssued: () => void (issued[index] = (issued[index] ?? 0) + 1),
+    }));
+    const paymentIds = Array.from({ length: 20 }, newId);
+    await Promise.all(
+      paymentIds.flatMap((paymentId) => {
+        // Redelivered under the same id, and recorded again under another.
+        const paid = sampleEvent('PaymentPaid', { paymentId });
+        const again = sampleEvent('PaymentPaid', { paymentId });
+        return [paid, again, paid, again].flatMap((event) =>
+          processes.map((parts) => handleCommerce(parts, event)),
+        );
+      }),
+    );
+    for (const paymentId of paymentIds) {
+      const streamId = `delivery-${paymentId}`;
+      const rows = await sql`
+      select type from events where stream_id = ${streamId}
+      union all select 'row' from deliveries where payment_id = ${paymentId}`;
+      t.same(new Set(rows.map(({ type }) => type)), new Set(['DeliveryIssued', 'row']));
+      t.equal(rows.length, 2);
+    }
+    t.equal((issued[0] ?? 0) + (issued[1] ?? 0), 20, `${issued.join(' and ')}`);
+  },
+);
 
 await t.test('shuffled and repeated', async (t) => {
   const natural = journey();

@@ -2,10 +2,13 @@
  * Goal: the page's headers, escaping and refusals, and who is counted as having opened it. Method:
  * the real routes over injected requests, with plain functions for adapters.
  */
+import { mock } from 'node:test';
 import { formatMoney } from '@rastro/events';
+import { createLogger } from '@rastro/runtime';
 import { eventually } from '@rastro/testing';
 import t from 'tap';
 import type { Delivery } from '../src/core/page.ts';
+import { pixelWindowMs } from '../src/core/purchase-pixel.ts';
 import type { RouteParts } from '../src/routes.ts';
 import { sampleDelivery } from './sample-delivery.ts';
 import { knownToken as token, servedPages } from './served-pages.ts';
@@ -90,6 +93,89 @@ await t.test('bots, previews, prefetches and HEAD are no openings', async (t) =>
     if (views.length === 0) throw new Error('no opening was recorded');
   });
   t.match(views, [{ userAgent: /last$/ }]);
+});
+
+await t.test(
+  'the clock: 47 h after Meta heard of it the page is whole, without the Pixel',
+  async (t) => {
+    const heardMs = Date.parse('2026-11-20T12:00:00.000Z');
+    const { open, views } = await pages({ firstReportMs: heardMs });
+    mock.timers.enable({ apis: ['Date'], now: heardMs + pixelWindowMs - 1 });
+    t.teardown(() => mock.timers.reset());
+    t.match((await open()).body, '1234567890');
+    mock.timers.tick(1);
+    const late = await open();
+    t.equal(late.statusCode, 200);
+    t.match(late.body, 'https://example.com/ebook');
+    t.notMatch(late.body, '1234567890');
+    t.notMatch(late.body, '<script');
+    t.same(late.cookies, [], 'no cookie for a Pixel that is not there');
+    await eventually(() => {
+      if (views.length < 2) throw new Error('an opening was not recorded');
+    });
+    t.match(views, [
+      { isPixelRendered: true, viewedAt: '2026-11-22T10:59:59.999Z' },
+      { isPixelRendered: false, viewedAt: '2026-11-22T11:00:00.000Z', pixelId: '1234567890' },
+    ]);
+  },
+);
+
+await t.test(
+  'every page is kept by nobody, indexed by nobody, and tells nobody its address',
+  async (t) => {
+    const failing = () => Promise.reject(new Error('ECONNREFUSED'));
+    const cases = [
+      [200, {}, {}],
+      [202, { isDisputed: true }, {}],
+      [202, { isPaid: false }, {}],
+      [404, {}, { findDelivery: async () => undefined }],
+      [410, { isRefunded: true }, {}],
+      [410, { isChargedBack: true }, {}],
+      [503, {}, { findDelivery: failing }],
+    ] as const;
+    for (const [status, delivery, parts] of cases) {
+      const { open } = await pages(delivery, parts);
+      for (const method of ['GET', 'HEAD'] as const) {
+        const { statusCode, headers, body } = await open(undefined, {}, method);
+        t.equal(statusCode, status, `${method} ${JSON.stringify(delivery)}`);
+        t.match(headers, {
+          'content-type': /^text\/html/,
+          'cache-control': 'no-store',
+          'x-robots-tag': 'noindex, nofollow',
+          'referrer-policy': 'no-referrer',
+          'content-security-policy': /default-src 'none'/,
+        });
+        if (method === 'HEAD') continue;
+        t.match(body, '<meta name="robots" content="noindex, nofollow">');
+        t.match(body, '<meta name="referrer" content="no-referrer">');
+        t.notMatch(body, token, 'and the page itself does not say its token');
+      }
+    }
+  },
+);
+
+await t.test('the token is in no line of the log', async (t) => {
+  const lines: string[] = [];
+  const log = createLogger({ level: 'trace', stream: { write: (line) => void lines.push(line) } });
+  const failing = { findDelivery: () => Promise.reject(new Error('ECONNREFUSED')) };
+  const recordView = () => Promise.reject(new Error('ECONNREFUSED'));
+  for (const [delivery, parts] of [
+    [{}, {}],
+    [{ isRefunded: true }, {}],
+    [{}, failing],
+    [{}, { recordView }],
+  ] as const) {
+    const { open } = await pages(delivery, { log, ...parts });
+    await open();
+    await open(undefined, {}, 'HEAD');
+    await open(`/delivery/${token}/more`);
+  }
+  t.ok(lines.length >= 12, `${lines.length} lines`);
+  t.ok(lines.some((line) => line.includes('ECONNREFUSED')));
+  t.same(
+    lines.filter((line) => line.includes(token)),
+    [],
+  );
 });
 
 await t.test('what cannot be shown says why', async (t) => {

@@ -15,15 +15,16 @@ export async function servedPages(
 ): Promise<{ app: HttpServer; views: DataOf<'DeliveryViewed'>[] }> {
   const promo = sampleCatalog().find(({ kind }) => kind === 'pool')?.data as Pool;
   const views: DataOf<'DeliveryViewed'>[] = [];
-  const app = createHttpServer({ log: testLog(), trustedProxies: ['loopback'] });
+  const { log = testLog() } = parts;
+  const app = createHttpServer({ log, trustedProxies: ['loopback'] });
   const registers = [createMetrics('test')];
   await addRoutes(app, {
-    log: testLog(),
+    log,
     publicOrigin: 'https://go.example.com',
     pixelScriptUrl: 'https://connect.facebook.net/en_US/fbevents.js',
     findDelivery: async (token) =>
       token === knownToken ? { ...sampleDelivery, ...delivery } : undefined,
-    offerFor: () => ({ pools: [promo], accessUrl: undefined }),
+    offerFor: () => ({ pools: [promo], accessUrl: undefined, accessAfterRefund: 'ends' }),
     revalidate: async () => 'unconfirmed',
     recordView: async (view) => void views.push(view),
     pages: new Counter({ name: 'pages', help: 'pages', labelNames: ['result'], registers }),

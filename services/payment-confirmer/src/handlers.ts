@@ -130,15 +130,17 @@ export function revalidatePayment({ sql, observe, schedule }: RevalidateOptions)
     if (!charge || !isOpen(charge) || charge.workspaceId !== workspaceId) {
       return refusal('not_found', `There is no payment ${paymentId} in ${workspaceId}.`);
     }
-    if (charge.status !== 'pending' && charge.status !== 'expired') {
-      return { ok: true, value: viewOf(charge) };
-    }
+    if (!isInDoubt(charge)) return { ok: true, value: viewOf(charge) };
     const question = await takeQuestion(sql, paymentId, schedule.minIntervalMs);
     if (question) await observe(question).catch(ignoreOutage);
     const known = await findCharge(sql, paymentId);
     return { ok: true, value: viewOf(known && isOpen(known) ? known : charge) };
   };
 }
+
+/** Money that may still come, or be the seller's again, since the last word that we heard. */
+const isInDoubt = ({ status }: Charge): boolean =>
+  status === 'pending' || status === 'expired' || status === 'disputed';
 
 /** The gateway is away: what Postgres knows is the answer. */
 function ignoreOutage(error: unknown): void {

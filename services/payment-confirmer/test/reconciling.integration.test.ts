@@ -108,6 +108,30 @@ await t.test('the budget is everybody’s', async (t) => {
   t.match(await reconcile(newId()), unknown);
 });
 
+await t.test(
+  'a dispute whose end nobody told us of ends with the next look at the delivery',
+  async (t) => {
+    const { paymentId } = await bought(world);
+    await atBank(world, paymentId, 'pay');
+    await atBank(world, paymentId, 'dispute');
+    t.match(await reconcileLater(paymentId), { statusHere: 'disputed' });
+    await atBank(world, paymentId, 'settle', { won: true });
+    const revalidate = () =>
+      ask(world.nats.connection, paymentsRevalidate, { workspaceId: 'demo', paymentId });
+    t.match(await revalidate(), { value: { status: 'disputed' } }, 'the minute is not over');
+    await world.sql`
+    update charges set asked_at = now() - interval '61 s' where payment_id = ${paymentId}`;
+    t.match(await revalidate(), { value: { status: 'paid' } });
+    const count = await asked(paymentId);
+    await world.sql`
+    update charges set asked_at = now() - interval '61 s' where payment_id = ${paymentId}`;
+    t.match(await revalidate(), { value: { status: 'paid' } });
+    t.equal(await asked(paymentId), count, 'what is paid is not asked about');
+    const ways = ['PaymentDisputed', 'PaymentDisputed'];
+    await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid', ...ways);
+  },
+);
+
 await t.test('a gateway that is away, knows nothing, or says what cannot be', async (t) => {
   const { paymentId } = await bought(world);
   await atBank(world, paymentId, 'pay');

@@ -205,7 +205,7 @@ export async function chargeOf(world: World, paymentId: string): Promise<Sandbox
 export async function atBank(
   world: World,
   paymentId: string,
-  action: 'pay' | 'refund' | 'dispute' | 'expire' | 'forge',
+  action: 'pay' | 'refund' | 'dispute' | 'settle' | 'expire' | 'forge',
   body: object = {},
 ): Promise<void> {
   await chargeAtBank(world, await chargeOf(world, paymentId), action, body);
@@ -215,7 +215,7 @@ export async function atBank(
 export async function chargeAtBank(
   world: World,
   { charge_id: id }: SandboxCharge,
-  action: 'pay' | 'refund' | 'dispute' | 'expire' | 'forge',
+  action: 'pay' | 'refund' | 'dispute' | 'settle' | 'expire' | 'forge',
   body: object = {},
 ): Promise<void> {
   const response = await fetch(`${world.sandbox.url}/control/pix/charges/${id}/${action}`, {

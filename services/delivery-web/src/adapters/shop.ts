@@ -1,5 +1,6 @@
 /** What the operator has set up, as far as an order of one workspace may see it. */
 import type { Catalog } from '@rastro/messaging';
+import type { Offer } from '../core/page.ts';
 import type { Pool } from '../core/pool.ts';
 
 export function poolsOf(catalog: Catalog, workspaceId: string): Pool[] {
@@ -9,11 +10,12 @@ export function poolsOf(catalog: Catalog, workspaceId: string): Pool[] {
     .map(({ item }) => item);
 }
 
-/** Undefined when the catalog does not have the product (any more). */
-export function productAccessUrl(
+/** What the catalog says of the order's product now, where it still has it. */
+export function productOffer(
   catalog: Catalog,
   order: { readonly workspaceId: string; readonly productId: string },
-): string | null | undefined {
+): Omit<Offer, 'pools'> {
   const product = catalog.get('product', order.productId);
-  return product?.workspaceId === order.workspaceId ? product.item.accessUrl : undefined;
+  const item = product?.workspaceId === order.workspaceId ? product.item : undefined;
+  return { accessUrl: item?.accessUrl, accessAfterRefund: item?.accessAfterRefund ?? 'ends' };
 }

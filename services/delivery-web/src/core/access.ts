@@ -12,20 +12,24 @@ export interface OrderMoney {
   readonly isDisputed: boolean;
 }
 
-export function accessOf(order: OrderMoney): Access {
-  if (order.isRefunded || order.isChargedBack) return 'revoked';
+/** What the product's seller wants a refund in whole to do. */
+export type AccessAfterRefund = 'ends' | 'stays';
+
+export function accessOf(order: OrderMoney, afterRefund: AccessAfterRefund): Access {
+  if (order.isChargedBack || (order.isRefunded && afterRefund === 'ends')) return 'revoked';
   return order.isPaid && !order.isDisputed ? 'open' : 'unconfirmed';
 }
 
 type PaymentStatus = ReplyOf<typeof paymentsRevalidate>['status'];
 
 /** The same from what the gateway has just said. */
-export function accessAfter(status: PaymentStatus): Access {
+export function accessAfter(status: PaymentStatus, afterRefund: AccessAfterRefund): Access {
   switch (status) {
     case 'paid':
     case 'partially_refunded':
       return 'open';
     case 'refunded':
+      return afterRefund === 'ends' ? 'revoked' : 'open';
     case 'charged_back':
       return 'revoked';
     case 'pending':

@@ -1,6 +1,6 @@
 /** What the delivery page shows and does, from everything known of the order at this moment. */
 import { formatMoney } from '@rastro/events';
-import type { OrderMoney } from './access.ts';
+import type { AccessAfterRefund, OrderMoney } from './access.ts';
 import { missingCookies, type MetaCookies } from './meta-cookies.ts';
 import { choosePool, type Pool, purchasePixelId } from './pool.ts';
 import { type PurchasePixel, purchasePixel } from './purchase-pixel.ts';
@@ -39,6 +39,7 @@ export interface Offer {
   readonly pools: readonly Pool[];
   /** The product's; undefined when it was removed. */
   readonly accessUrl: string | null | undefined;
+  readonly accessAfterRefund: AccessAfterRefund;
 }
 
 export interface Opening {

@@ -105,11 +105,26 @@
     addEventListener('pagehide', send);
   }
 
-  function fire() {
+  /*
+   * The address may be open in two tabs at once, and neither is marked before Meta's script is
+   * there. The one that tells keeps the lock for as long as it is open, since a mark takes a moment
+   * to reach the others; they wait, and then find it. Only who could not tell makes room.
+   */
+  function fireAlone() {
     if (isMarked()) return;
+    const locks = navigator.locks;
+    if (!locks) return fire(() => {}); // not over plain http, and not in browsers before 2022
+    locks
+      .request(markName, () => new Promise((makeRoom) => fire(makeRoom)))
+      .catch(() => fire(() => {})); // forbidden, like storage
+  }
+
+  function fire(makeRoom) {
+    if (isMarked()) return makeRoom();
     hideToken();
     const fbq = loadPixel((isLoaded) => {
       if (isLoaded) mark();
+      else makeRoom();
       setTimeout(showToken, isLoaded ? hideAfterLoadMs : 0);
       beaconOnceCookiesAreThere();
     });
@@ -120,6 +135,6 @@
   }
 
   // A page that was rendered ahead of its user has no visitor yet.
-  if (document.prerendering) document.addEventListener('prerenderingchange', fire, { once: true });
-  else fire();
+  if (!document.prerendering) return fireAlone();
+  document.addEventListener('prerenderingchange', fireAlone, { once: true });
 })();

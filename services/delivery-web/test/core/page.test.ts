@@ -28,7 +28,11 @@ const nowMs = Date.parse('2026-11-20T12:00:00.000Z');
 
 const base = sampleDelivery;
 const person: Opening = { visitor: 'person', cookies: { fbp: null, fbc: null }, nowMs };
-const offer: Offer = { pools: [promo], accessUrl: 'https://example.com/now' };
+const offer: Offer = {
+  pools: [promo],
+  accessUrl: 'https://example.com/now',
+  accessAfterRefund: 'ends',
+};
 
 function pixelOf(changes: Partial<Delivery>, with_: Partial<Offer & Opening> = {}) {
   return pageOf({ ...base, ...changes }, { ...offer, ...with_ }, { ...person, ...with_ }).pixel;
@@ -92,6 +96,10 @@ await t.test("the pool: the click's, else the payment's, else the bot's first", 
   t.equal(choosePool(order, null, pools)?.id, 'z');
   t.equal(choosePool({ ...order, poolId: null }, null, pools)?.id, 'm');
   t.equal(choosePool({ poolId: 'removed', botId: 'bot-c' }, null, pools), null);
+  t.equal(choosePool({ poolId: 'removed', botId: 'bot-a' }, 'removed', pools)?.id, 'm');
+  const silent = { ...pool('a'), meta: { ...promo.meta, enabled: false } };
+  const click = { poolId: 'a', consent: 'granted', externalIds: [] };
+  t.equal(pixelOf({ click, poolId: 'z' }, { pools: [silent, pool('z')] }), null, 'no other pixel');
 });
 
 await t.test('cookies and access address', async (t) => {
@@ -116,7 +124,8 @@ await t.test('cookies and access address', async (t) => {
 });
 
 await t.test('who may open, and who counts as a person', async (t) => {
-  const access = (changes: Partial<Delivery>) => accessOf({ ...base, ...changes });
+  const access = (changes: Partial<Delivery>, afterRefund: 'ends' | 'stays' = 'ends') =>
+    accessOf({ ...base, ...changes }, afterRefund);
   t.equal(access({}), 'open');
   t.equal(access({ isDisputed: true }), 'unconfirmed');
   t.equal(access({ isPaid: false }), 'unconfirmed');
@@ -124,9 +133,14 @@ await t.test('who may open, and who counts as a person', async (t) => {
   t.equal(access({ isChargedBack: true }), 'revoked');
   const answers = ['paid', 'partially_refunded', 'disputed', 'pending', 'refunded', 'charged_back'];
   t.same(
-    answers.map((status) => accessAfter(status as Parameters<typeof accessAfter>[0])),
+    answers.map((status) => accessAfter(status as Parameters<typeof accessAfter>[0], 'ends')),
     ['open', 'open', 'unconfirmed', 'unconfirmed', 'revoked', 'revoked'],
   );
+  t.equal(access({ isRefunded: true }, 'stays'), 'open', 'as the seller wants it');
+  t.equal(accessAfter('refunded', 'stays'), 'open');
+  t.equal(access({ isRefunded: true, isDisputed: true }, 'stays'), 'unconfirmed');
+  t.equal(access({ isRefunded: true, isChargedBack: true }, 'stays'), 'revoked', 'not given back');
+  t.equal(accessAfter('charged_back', 'stays'), 'revoked');
   const chrome =
     'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36';
   const visitor = (headers: Headers, method = 'GET') =>
