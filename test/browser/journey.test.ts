@@ -139,6 +139,19 @@ await t.test('from the ad to one Purchase', async (t) => {
       `${key} is the same on both copies`,
     );
   }
+  await eventually(async () => {
+    const [signals] = await sql`
+      select 1 from tracking.event_log
+      where type = 'BrowserSignalsCaptured' and tracking_token = ${trackingToken}
+        and event->'data'->>'pageType' = 'delivery'
+        and event->'data'->>'fbp' = ${String(browserCopy?.userData['fbp'])}`;
+    assert.ok(signals, 'the delivery page’s own word about Meta’s cookies');
+  });
+  const plain = await phoneContext(browser, { javaScriptEnabled: false });
+  t.teardown(() => plain.close());
+  const withoutScripts = await plain.newPage();
+  t.equal((await withoutScripts.goto(deliveryUrl))?.status(), 200);
+  t.ok(await withoutScripts.locator('a.button').isVisible(), 'the delivery without JavaScript');
   t.same(complaints, [], 'the bridge page and the chat had nothing to complain of');
   t.same(deliveryComplaints, [], 'nor had the delivery page');
 
@@ -190,7 +203,7 @@ await t.test('what a stranger writes into the link stays text', async (t) => {
   );
 });
 
-await t.test('without JavaScript the visitor still reaches the bot and the delivery', async (t) => {
+await t.test('without JavaScript the visitor still reaches the bot', async (t) => {
   const context = await phoneContext(browser, { javaScriptEnabled: false });
   t.teardown(() => context.close());
   const page = await context.newPage();
