@@ -26,7 +26,7 @@ export {
   trackingTokenOf,
   WorkspaceId,
 } from './envelope.ts';
-export { centsToDecimal, formatMoney } from './money.ts';
+export { centsToDecimal, decimalToCents, formatMoney } from './money.ts';
 export {
   type DataOf,
   type EventBody,

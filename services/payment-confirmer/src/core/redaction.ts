@@ -23,12 +23,16 @@ const maxDepth = 16;
 /** Texts are cut at 1,024 characters: pictures of a code are of no use here. */
 export function withoutPayer(value: unknown, depth = 0): unknown {
   if (depth > maxDepth) return null;
-  if (typeof value === 'string') return value.slice(0, maxTextLength).replace(written, '…');
+  if (typeof value === 'string')
+    return storable(value.slice(0, maxTextLength).replace(written, '…'));
   if (Array.isArray(value)) return value.map((item) => withoutPayer(item, depth + 1));
   if (typeof value !== 'object' || value === null) return value;
   const kept = Object.entries(value).filter(([key]) => !isPersonal(key));
-  return Object.fromEntries(kept.map(([key, of]) => [key, withoutPayer(of, depth + 1)]));
+  return Object.fromEntries(kept.map(([key, of]) => [storable(key), withoutPayer(of, depth + 1)]));
 }
+
+/** Postgres refuses NUL and half a surrogate pair, which is also what a cut may leave. */
+const storable = (text: string): string => text.replaceAll('\0', '').toWellFormed();
 
 const isPersonal = (key: string): boolean =>
   personal.test(key.toLowerCase().replaceAll(/[^a-z]/g, ''));
