@@ -87,7 +87,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const dispatcher = createGatewayAgent();
   stack.defer(() => dispatcher.destroy());
   const { masterKey, apiUrls } = config;
-  const chooseGateway = createGateways({ catalog, masterKey, dispatcher, apiUrls, metrics });
+  const accounts = { catalog, masterKey, dispatcher, apiUrls, publicOrigin, metrics };
+  const chooseGateway = createGateways(accounts);
   const onError = (error: unknown) => log.error({ err: error }, 'background work failed');
 
   const publish = (events: readonly RastroEvent[]): Promise<void> => publishEvents(nats, events);

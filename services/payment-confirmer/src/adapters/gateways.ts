@@ -4,6 +4,7 @@ import type { Catalog } from '@rastro/messaging';
 import { openSecret, SealError } from '@rastro/runtime';
 import type { Dispatcher } from 'undici';
 import type { Gateway } from '../core/gateway.ts';
+import { createMercadoPagoGateway } from './mercadopago.ts';
 import type { Metrics } from './metrics.ts';
 import { createStandardWebhooksGateway } from './standard-webhooks.ts';
 
@@ -31,6 +32,8 @@ export interface GatewaysOptions {
   readonly dispatcher: Dispatcher;
   /** Of the gateways that have one address for all accounts, without trailing slashes. */
   readonly apiUrls: GatewayAddresses;
+  /** Where the seller's customers find him. */
+  readonly publicOrigin: string;
   readonly metrics: Pick<Metrics, 'gatewaySeconds'>;
 }
 
@@ -58,7 +61,8 @@ export function createGateways(options: GatewaysOptions): ChooseGateway {
   };
 }
 
-function openGateway(account: Account, { masterKey, dispatcher }: GatewaysOptions): Gateway {
+function openGateway(account: Account, options: GatewaysOptions): Gateway {
+  const { masterKey, dispatcher, apiUrls, publicOrigin } = options;
   const { id, kind, apiUrl, credentials } = account;
   const credential = (name: string): string => {
     const sealed = credentials[name];
@@ -82,6 +86,18 @@ function openGateway(account: Account, { masterKey, dispatcher }: GatewaysOption
       );
     // One case a gateway, in the order of the facts about them.
     case 'mercadopago':
+      return createMercadoPagoGateway(
+        {
+          apiUrl: apiUrls.mercadopago,
+          accessToken: credential('accessToken'),
+          webhookSecret: credential('webhookSecret'),
+          payerEmail:
+            credentials['payerEmail'] === undefined
+              ? placeholderEmail(publicOrigin)
+              : credential('payerEmail'),
+        },
+        dispatcher,
+      );
     case 'pushinpay':
     case 'woovi':
     case 'abacatepay':
@@ -90,6 +106,19 @@ function openGateway(account: Account, { masterKey, dispatcher }: GatewaysOption
       );
   }
 }
+
+/**
+ * For gateways that want a payer's address: what they send goes to the seller. They refuse names
+ * that are of no public domain.
+ */
+function placeholderEmail(publicOrigin: string): string {
+  const { hostname } = new URL(publicOrigin);
+  const isPublic = /\.[a-z][a-z\d-]+$/.test(hostname) && !reservedDomain.test(hostname);
+  return `comprador@${isPublic ? hostname : 'example.com'}`;
+}
+
+/** RFC 2606, RFC 6762 and the like. */
+const reservedDomain = /\.(test|example|invalid|localhost|local|internal|lan)$/;
 
 /** The specification asks for 24 to 64 bytes. */
 function checkedSecret(accountId: string, secret: string): string {

@@ -1,0 +1,203 @@
+/**
+ * Goal: Mercado Pago's webhooks lead to questions, whatever their signatures are worth; nothing
+ * crashes the reading of them, and the payer is not kept.
+ * Method: the documented sample and signature vector, each part of them spoilt; then mutated
+ * bodies, headers and queries.
+ */
+import { createHmac } from 'node:crypto';
+import fc from 'fast-check';
+import { mock } from 'node:test';
+import t from 'tap';
+import { verifyWebhook } from '../../src/adapters/mercadopago-webhooks.ts';
+import { readWebhook } from '../../src/adapters/mercadopago.ts';
+import { withoutPayer } from '../../src/core/redaction.ts';
+import type { WebhookDelivery, WebhookVerdict } from '../../src/core/gateway.ts';
+
+const secret = 'test-secret';
+const requestId = 'bb56a2f1-6aae-46ac-982e-9dcd3581d08e';
+const vector = 'ts=1704908010,v1=836770f85a31cba847158857c687625d7d5bd268779abb39414d6abc6548b0b4';
+const atMs = 1_704_908_010_000;
+const sample =
+  '{"id":112233445566,"live_mode":true,"type":"payment","date_created":"2026-05-25T13:01:08.000-03:00","application_id":1234567890,"user_id":987654321,"version":1,"api_version":"v1","action":"payment.updated","data":{"id":"456"}}';
+
+mock.timers.enable({ apis: ['Date'], now: atMs });
+t.teardown(() => mock.timers.reset());
+
+function sign(manifest: string, ts: string | number): string {
+  return `ts=${ts},v1=${createHmac('sha256', secret).update(manifest).digest('hex')}`;
+}
+
+/** The documented notification of payment 456, signed now. */
+function delivery(changes: Partial<WebhookDelivery> & { text?: string } = {}): WebhookDelivery {
+  const { text = sample, ...rest } = changes;
+  const ts = String(atMs / 1_000);
+  return {
+    body: Buffer.from(text),
+    query: { 'data.id': '456', type: 'payment' },
+    headers: {
+      'x-request-id': requestId,
+      'x-signature': sign(`id:456;request-id:${requestId};ts:${ts};`, ts),
+    },
+    ...rest,
+  };
+}
+const verdictOf = (given: WebhookDelivery): WebhookVerdict => verifyWebhook(secret, given);
+const outcomeOf = (given: WebhookDelivery): string => verdictOf(given).outcome;
+const hintOf = (given: WebhookDelivery) => {
+  const verdict = readWebhook(given);
+  if (verdict.outcome !== 'verified') throw new Error(verdict.problem);
+  return verdict.hint;
+};
+
+await t.test('the known-good vector, and each part of it spoilt', async (t) => {
+  const good = delivery({
+    query: { 'data.id': '123456789', type: 'payment' },
+    headers: { 'x-request-id': requestId, 'x-signature': vector },
+  });
+  t.match(verdictOf(good), { outcome: 'verified', hint: { chargeId: '123456789', claim: null } });
+  const signed = (headers: WebhookDelivery['headers']) =>
+    outcomeOf({ ...good, headers: { ...good.headers, ...headers } });
+  t.equal(signed({ 'x-signature': vector.replace(',', ', ') }), 'verified', 'a blank');
+  t.equal(signed({ 'x-signature': vector.split(',').toReversed().join() }), 'verified', 'order');
+  t.equal(signed({ 'x-signature': vector.replace('8367', '8368') }), 'unproven');
+  t.equal(signed({ 'x-signature': vector.replace('ts=17', 'ts=18') }), 'unproven');
+  t.equal(signed({ 'x-signature': vector.replace('v1=', 'v2=') }), 'unproven');
+  t.equal(signed({ 'x-signature': vector.slice(0, -1) }), 'unproven');
+  t.equal(signed({ 'x-signature': `${vector.slice(0, -1)}é` }), 'unproven', 'of several bytes');
+  t.equal(signed({ 'x-signature': '' }), 'unproven');
+  t.equal(signed({ 'x-signature': undefined }), 'unproven', 'presence alone proves nothing');
+  t.equal(signed({ 'x-signature': [vector, vector] }), 'unproven');
+  t.equal(signed({ 'x-request-id': 'another' }), 'unproven');
+  t.equal(signed({ 'x-request-id': undefined }), 'unproven');
+  const other = verdictOf({ ...good, query: { 'data.id': '123456780', type: 'payment' } });
+  t.match(other, { outcome: 'unproven', chargeId: '123456780' }, 'the id of the query is signed');
+  t.equal(verifyWebhook('another secret', good).outcome, 'unproven');
+});
+
+await t.test('the body is not signed: what it says does not outweigh the query', async (t) => {
+  const text = sample.replace('"456"', '"999"').replace('true', 'false');
+  t.match(verdictOf(delivery({ text })), { outcome: 'verified', hint: { chargeId: '456' } });
+  const told = { reference: null, amountCents: null, currency: null, claim: null };
+  const boast = { ...JSON.parse(sample), status: 'approved', transaction_amount: 1 };
+  t.match(hintOf(delivery({ text: JSON.stringify(boast) })), told);
+});
+
+await t.test('ts in seconds or in ms, five minutes at most', async (t) => {
+  const at = (ts: number) => {
+    const signature = sign(`id:456;request-id:${requestId};ts:${ts};`, ts);
+    const headers = { 'x-request-id': requestId, 'x-signature': signature };
+    return outcomeOf(delivery({ headers }));
+  };
+  const seconds = atMs / 1_000;
+  t.equal(at(seconds), 'verified');
+  t.equal(at(atMs), 'verified', '13 digits are ms');
+  t.equal(at(seconds - 299), 'verified');
+  t.equal(at(seconds - 301), 'stale');
+  t.equal(at(seconds + 301), 'stale');
+  t.equal(at(atMs - 299_000), 'verified');
+  t.equal(at(atMs - 301_000), 'stale');
+  t.equal(at(0), 'stale');
+});
+
+await t.test('data.id verbatim or in lower case, and absent parts left out', async (t) => {
+  const ts = String(atMs / 1_000);
+  const query = { 'data.id': 'ORD01ABC', type: 'payment' };
+  const signedAs = (manifest: string, changes: Partial<WebhookDelivery> = {}) => {
+    const headers = { 'x-request-id': requestId, 'x-signature': sign(manifest, ts) };
+    return outcomeOf(delivery({ query, headers, ...changes }));
+  };
+  t.equal(signedAs(`id:ORD01ABC;request-id:${requestId};ts:${ts};`), 'verified');
+  t.equal(signedAs(`id:ord01abc;request-id:${requestId};ts:${ts};`), 'verified');
+  t.equal(signedAs(`id:Ord01abc;request-id:${requestId};ts:${ts};`), 'unproven');
+  t.equal(signedAs(`id:ORD01ABC;request-id:${requestId};ts:${ts}`), 'unproven', 'the last ;');
+  const noRequestId = { 'x-signature': sign(`id:ORD01ABC;ts:${ts};`, ts) };
+  t.equal(outcomeOf(delivery({ query, headers: noRequestId })), 'verified');
+  const noId = signedAs(`request-id:${requestId};ts:${ts};`, { query: { type: 'payment' } });
+  t.equal(noId, 'verified');
+});
+
+await t.test('what is about a payment, and what is ignored', async (t) => {
+  const told = (query: Record<string, unknown>, body: unknown) =>
+    verdictOf({ headers: {}, query, body: Buffer.from(JSON.stringify(body)) });
+  const unproven = (chargeId: string) => ({ outcome: 'unproven', chargeId });
+  t.match(told({}, JSON.parse(sample)), unproven('456'), 'the body alone');
+  t.match(told({}, { action: 'payment.created', data: { id: 456 } }), unproven('456'));
+  const ipn = { topic: 'payment', id: '456' };
+  t.match(told(ipn, { resource: '456', topic: 'payment' }), unproven('456'), 'IPN');
+  const resource = 'https://api.mercadolibre.com/collections/notifications/456';
+  t.match(told({}, { resource, topic: 'payment' }), unproven('456'));
+  t.match(verdictOf({ headers: {}, query: ipn, body: Buffer.alloc(0) }), unproven('456'));
+  const chargeback = { type: 'topic_chargebacks_wh', data: { id: 217, payment_id: 456 } };
+  t.match(told({ 'data.id': '217' }, chargeback), unproven('456'), 'names its payment');
+
+  const ignored = [
+    told({ id: '9', topic: 'merchant_order' }, { resource: 'x/9', topic: 'merchant_order' }),
+    told({ id: '8', topic: 'merchant_order' }, { resource: 'x/8', topic: 'merchant_order' }),
+  ];
+  const hint = { isAboutCharge: false, chargeId: null, webhookId: 'ignored:merchant_order' };
+  for (const verdict of ignored) t.match(verdict, { outcome: 'verified', hint });
+  for (const type of ['order', 'subscription_preapproval', 'x'.repeat(200), "'; drop table"]) {
+    t.match(told({ type }, { type, data: { id: '1' } }), { hint: { webhookId: 'ignored:other' } });
+  }
+});
+
+await t.test('malformed, and never more than that', async (t) => {
+  const texts = ['{', 'null', '[]', '"x"', '5', '{"data":5}', '{"data":{"id":{}}}', '{"type":5}'];
+  for (const text of texts) t.equal(outcomeOf(delivery({ text })), 'malformed', text);
+  const bare = (text: string) => outcomeOf({ headers: {}, query: {}, body: Buffer.from(text) });
+  for (const text of ['', '{}', '{"type":"payment"}', '{"type":"payment","data":{"id":"a b"}}']) {
+    t.equal(bare(text), 'malformed', text);
+  }
+  t.equal(outcomeOf(delivery({ query: { 'data.id': '../456', type: 'payment' } })), 'malformed');
+  t.equal(outcomeOf(delivery({ text: sample.slice(0, 90) })), 'malformed', 'truncated');
+});
+
+await t.test('news of the same payment are never taken for duplicates', async (t) => {
+  const idOf = (given: WebhookDelivery) => hintOf(given).webhookId;
+  t.equal(idOf(delivery()), idOf(delivery()));
+  t.not(idOf(delivery()), idOf(delivery({ text: sample.replace('"version":1', '"version":2') })));
+  const later = { 'x-signature': `ts=1,v1=${'0'.repeat(64)}` };
+  t.not(idOf(delivery()), idOf(delivery({ headers: later })), 'the same body, signed again');
+});
+
+await t.test('the payer is not kept, nor what Postgres cannot keep', async (t) => {
+  const payer = { first_name: 'Maria', identification: { type: 'CPF', number: '12345678909' } };
+  const body = { ...JSON.parse(sample), payer, note: 'a\0b\ud800', 'k\0': 1 };
+  const { record } = hintOf(delivery({ text: JSON.stringify(body) }));
+  t.match(record, { action: 'payment.updated', data: { id: '456' }, user_id: 987654321 });
+  t.notMatch(JSON.stringify(record), /Maria|12345678909|\\u0000|\\ud800/);
+  const cut = withoutPayer(`${'x'.repeat(1_023)}😀`) as string;
+  t.ok(cut.isWellFormed(), 'an emoji at the cut');
+});
+
+await t.test('nothing crashes it, and nothing unsigned is proven', async (t) => {
+  const value = fc.oneof(
+    fc.constant(undefined),
+    fc.string({ unit: 'binary' }),
+    fc.constant(vector),
+    fc.array(fc.string()),
+  );
+  const queries = fc.dictionary(
+    fc.constantFrom('data.id', 'type', 'topic', 'id', '__proto__'),
+    fc.oneof(value, fc.constantFrom('payment', '456', 'merchant_order')),
+  );
+  const bodies = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }),
+    fc.json().map((text) => Buffer.from(text)),
+    fc
+      .tuple(fc.nat(sample.length - 1), fc.string({ unit: 'binary', maxLength: 3 }))
+      .map(([at, by]) => Buffer.from(sample.slice(0, at) + by + sample.slice(at + 1))),
+  );
+  const property = fc.property(bodies, queries, value, value, (body, query, signature, id) => {
+    const headers = { 'x-signature': signature, 'x-request-id': id };
+    const verdict = verdictOf({ body, query, headers });
+    const isAboutCharge = verdict.outcome === 'verified' && verdict.hint.isAboutCharge;
+    return !isAboutCharge;
+  });
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 3_000 }));
+  const claims = fc.property(bodies, queries, (body, query) => {
+    const verdict = readWebhook({ body, query, headers: {} });
+    return verdict.outcome !== 'verified' || verdict.hint.claim === null;
+  });
+  t.doesNotThrow(() => fc.assert(claims, { numRuns: 2_000 }));
+});
