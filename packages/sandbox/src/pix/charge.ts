@@ -45,7 +45,8 @@ export interface ChargeOrder {
   callbackUrl: string;
 }
 
-export type Creation = { kind: 'created' | 'repeated'; charge: Charge } | { kind: 'key_reused' };
+/** `key_reused`: with another order; the charge is that of the first one. */
+export type Creation = { kind: 'created' | 'repeated' | 'key_reused'; charge: Charge };
 
 /** What a gateway may have to tell about a charge; each puts it in its own words. */
 export type News =

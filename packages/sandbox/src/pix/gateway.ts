@@ -47,8 +47,7 @@ export class Gateway implements Books {
     const before = key === null ? undefined : this.#keys.get(scopedKey);
     const known = before === undefined ? undefined : this.#charges.get(before.chargeId);
     if (before !== undefined && known !== undefined) {
-      if (before.orderHash !== orderHash) return { kind: 'key_reused' };
-      return { kind: 'repeated', charge: known };
+      return { kind: before.orderHash === orderHash ? 'repeated' : 'key_reused', charge: known };
     }
     const charge = newCharge(account, accountId, order);
     this.#charges.put(charge.id, charge);

@@ -1,9 +1,10 @@
 /** Every gateway that the sandbox plays. */
 import type { GatewayKind } from '../world.ts';
+import { mercadoPago } from './mercadopago.ts';
 import { standardWebhooks } from './standard-webhooks.ts';
 import type { Vendor } from './vendor.ts';
 
-export const vendors: readonly Vendor[] = [standardWebhooks];
+export const vendors: readonly Vendor[] = [standardWebhooks, mercadoPago];
 
 /** @throws for a kind that is only in the world's schema. */
 export function vendorOf(kind: GatewayKind): Vendor {
