@@ -4,7 +4,7 @@ import type { Catalog } from '@rastro/messaging';
 import { openSecret, SealError } from '@rastro/runtime';
 import type { Dispatcher } from 'undici';
 import type { Gateway } from '../core/gateway.ts';
-import { createMercadoPagoGateway } from './mercadopago.ts';
+import { createMercadoPagoGateway, placeholderEmail } from './mercadopago.ts';
 import type { Metrics } from './metrics.ts';
 import { createStandardWebhooksGateway } from './standard-webhooks.ts';
 
@@ -106,19 +106,6 @@ function openGateway(account: Account, options: GatewaysOptions): Gateway {
       );
   }
 }
-
-/**
- * For gateways that want a payer's address: what they send goes to the seller. They refuse names
- * that are of no public domain.
- */
-function placeholderEmail(publicOrigin: string): string {
-  const { hostname } = new URL(publicOrigin);
-  const isPublic = /\.[a-z][a-z\d-]+$/.test(hostname) && !reservedDomain.test(hostname);
-  return `comprador@${isPublic ? hostname : 'example.com'}`;
-}
-
-/** RFC 2606, RFC 6762 and the like. */
-const reservedDomain = /\.(test|example|invalid|localhost|local|internal|lan)$/;
 
 /** The specification asks for 24 to 64 bytes. */
 function checkedSecret(accountId: string, secret: string): string {

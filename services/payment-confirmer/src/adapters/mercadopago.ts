@@ -115,6 +115,19 @@ export function createMercadoPagoGateway(
   };
 }
 
+/**
+ * For a seller who gives none: what is sent there comes back to him. Names of no public domain are
+ * refused (code 4050).
+ */
+export function placeholderEmail(publicOrigin: string): string {
+  const { hostname } = new URL(publicOrigin);
+  const isPublic = /\.[a-z][a-z\d-]+$/.test(hostname) && !reservedDomain.test(hostname);
+  return `comprador@${isPublic ? hostname : 'example.com'}`;
+}
+
+/** RFC 2606, RFC 6762 and the like. */
+const reservedDomain = /\.(test|example|invalid|localhost|local|internal|lan)$/;
+
 /** JSON writes the shortest decimal that means the same number: 1990 is sent as 19.9. */
 const amountOf = (cents: number): number => Number(centsToDecimal(cents));
 

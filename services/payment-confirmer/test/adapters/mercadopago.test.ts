@@ -7,7 +7,7 @@ import { mock } from 'node:test';
 import t from 'tap';
 import { MockAgent } from 'undici';
 import { GatewayError } from '../../src/adapters/gateway-http.ts';
-import { createMercadoPagoGateway } from '../../src/adapters/mercadopago.ts';
+import { createMercadoPagoGateway, placeholderEmail } from '../../src/adapters/mercadopago.ts';
 
 const atMs = 1_704_908_010_000;
 mock.timers.enable({ apis: ['Date'], now: atMs });
@@ -137,6 +137,15 @@ await t.test('amounts go out to the cent', async (t) => {
     sent.map(({ body }) => (body as { transaction_amount: number }).transaction_amount),
     [19.9, 0.01, 0.1, 1, 42.39, 1.05, 1_000_000.01],
   );
+});
+
+await t.test("the payer's address that a customer of a bot has not", async (t) => {
+  t.equal(placeholderEmail('https://pay.loja.com.br'), 'comprador@pay.loja.com.br');
+  t.equal(placeholderEmail('https://xn--caf-dma.com:8443/x'), 'comprador@xn--caf-dma.com');
+  const nowhere = ['http://localhost:8080', 'http://127.0.0.1:8104', 'http://[::1]:1'];
+  for (const origin of [...nowhere, 'https://loja.test', 'http://rastro']) {
+    t.equal(placeholderEmail(origin), 'comprador@example.com', origin);
+  }
 });
 
 await t.test('refusals and outages of a creation', async (t) => {
