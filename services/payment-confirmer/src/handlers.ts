@@ -165,7 +165,7 @@ export function processWebhook(options: WebhookOptions) {
   const { log } = options;
   return async (webhook: StoredWebhook): Promise<WebhookOutcome> => {
     try {
-      return await act(webhook, options);
+      return await act(await withChargeId(webhook, options), options);
     } catch (error) {
       const { id, accountId, attempts } = webhook;
       if (attempts < maxAttempts) {
@@ -179,6 +179,20 @@ export function processWebhook(options: WebhookOptions) {
       return 'abandoned';
     }
   };
+}
+
+/** Where it names only the bank's payment, the gateway says of which charge that is. */
+async function withChargeId(
+  webhook: StoredWebhook,
+  { chooseGateway }: WebhookOptions,
+): Promise<StoredWebhook> {
+  const { accountId, reference, chargeId } = webhook;
+  if (reference !== null || chargeId === null) return webhook;
+  const choice = chooseGateway(accountId);
+  if (!choice.ok) throw new GatewayError(choice.message);
+  const { gateway } = choice;
+  if (!gateway.chargeIdOf) return webhook;
+  return { ...webhook, chargeId: await gateway.chargeIdOf(chargeId) };
 }
 
 async function act(webhook: StoredWebhook, options: WebhookOptions): Promise<WebhookOutcome> {

@@ -1,9 +1,10 @@
 import { type HttpServer, type Logger, Problem } from '@rastro/runtime';
 import Type from 'typebox';
+import { GatewayError } from './adapters/gateway-http.ts';
 import type { ChooseGateway } from './adapters/gateways.ts';
 import type { Metrics } from './adapters/metrics.ts';
 import type { NewWebhook } from './adapters/webhook-inbox.ts';
-import type { WebhookVerdict } from './core/gateway.ts';
+import type { Gateway, WebhookDelivery, WebhookVerdict } from './core/gateway.ts';
 
 export interface RouteOptions {
   readonly chooseGateway: ChooseGateway;
@@ -40,11 +41,12 @@ export async function addRoutes(app: HttpServer, options: RouteOptions): Promise
         const { accountId } = request.params;
         const { gateway, workspaceId } = chooseOrRefuse(accountId, options);
         const { kind } = gateway;
-        const verdict = await gateway.verifyWebhook({
+        const delivery = {
           headers: request.headers,
           query: request.query as Record<string, unknown>,
           body: request.body ?? Buffer.alloc(0),
-        });
+        };
+        const verdict = await verifyOrRefuse(gateway, delivery, { accountId, ...options });
         if (verdict.outcome !== 'verified') {
           metrics.webhooks.inc({ kind, outcome: verdict.outcome });
           const isWorthAsking =
@@ -69,7 +71,25 @@ function chooseOrRefuse(accountId: string, { chooseGateway, log }: RouteOptions)
     throw new Problem(404, 'Not found', 'There is no such account.');
   }
   log.error({ accountId, problem: choice.message }, 'webhooks of an account cannot be checked');
-  throw new Problem(503, 'Not ready', 'Webhooks of this account cannot be checked right now.');
+  throw new Problem(503, 'Not ready', notChecked);
+}
+
+const notChecked = 'Webhooks of this account cannot be checked right now.';
+
+/** What nobody can tell right now must come again: to refuse it for good would lose it. */
+async function verifyOrRefuse(
+  gateway: Gateway,
+  delivery: WebhookDelivery,
+  { accountId, metrics, log }: Pick<RouteOptions, 'metrics' | 'log'> & { accountId: string },
+): Promise<WebhookVerdict> {
+  try {
+    return await gateway.verifyWebhook(delivery);
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    metrics.webhooks.inc({ kind: gateway.kind, outcome: 'unchecked' });
+    log.error({ err: error, accountId }, 'a webhook cannot be checked; it has to come again');
+    throw new Problem(503, 'Not ready', notChecked);
+  }
 }
 
 function refusalOf(

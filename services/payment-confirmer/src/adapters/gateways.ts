@@ -7,6 +7,7 @@ import type { Gateway } from '../core/gateway.ts';
 import { createMercadoPagoGateway, placeholderEmail } from './mercadopago.ts';
 import type { Metrics } from './metrics.ts';
 import { createStandardWebhooksGateway } from './standard-webhooks.ts';
+import { createWooviGateway } from './woovi.ts';
 
 export type Account = CatalogItem<'account'>;
 
@@ -84,6 +85,11 @@ function openGateway(account: Account, options: GatewaysOptions): Gateway {
         },
         dispatcher,
       );
+    case 'woovi':
+      return createWooviGateway(
+        { apiUrl: apiUrls.woovi, accessToken: credential('accessToken') },
+        dispatcher,
+      );
     // One case a gateway, in the order of the facts about them.
     case 'mercadopago':
       return createMercadoPagoGateway(
@@ -99,7 +105,6 @@ function openGateway(account: Account, options: GatewaysOptions): Gateway {
         dispatcher,
       );
     case 'pushinpay':
-    case 'woovi':
     case 'abacatepay':
       throw new AccountError(
         `Account ${id} is of kind ${kind}, which this version cannot speak to; use standard-webhooks.`,

@@ -3,7 +3,7 @@ import { Counter, createMetrics, Histogram, type Registry } from '@rastro/runtim
 
 export interface Metrics {
   readonly registry: Registry;
-  /** As they come in: accepted, duplicate, unproven, forged, stale, malformed. */
+  /** As they come in: accepted, duplicate, unproven, forged, stale, malformed, unchecked. */
   readonly webhooks: Counter<'kind' | 'outcome'>;
   /** What became of the accepted ones. */
   readonly webhooksProcessed: Counter<'kind' | 'outcome'>;

@@ -102,8 +102,14 @@ export interface Gateway {
   createCharge(order: ChargeOrder, timeoutMs: number): Promise<Opening>;
   /** Null when the gateway knows no such charge. */
   getCharge(chargeId: string): Promise<ChargeReport | null>;
+  /**
+   * The charge that was paid by a payment, where some webhooks name it only by the bank's id of the
+   * payment (as `chargeId`, without a reference). Null when the account has no such payment.
+   */
+  chargeIdOf?(endToEndId: string): Promise<string | null>;
   /** @param amountCents at most what is left of the charge. */
   refund(chargeId: string, amountCents: number): Promise<ChargeReport>;
+  /** Rejects where nobody can tell right now whether it is proven: it has to come again. */
   verifyWebhook(delivery: WebhookDelivery): Promise<WebhookVerdict>;
 }
 

@@ -7,6 +7,7 @@
 const personal = new RegExp(
   [
     '^(payer|payor|customer|pagador|infopagador|devedor|sender|debtor|buyer|client)',
+    '^(debit|credit)party$|^holder$',
     '^(first|last|full|user|holder)?name$',
     '^(tax|personal)id$|^taxpayer|^(cpf|cnpj|document|identification|nationalregistration)',
     '^(email|phone|cellphone|mobile|address|ip|ipaddress|birth)',
