@@ -32,7 +32,7 @@ export async function startHouseSandbox(
     host: '127.0.0.1',
     port,
     publicOrigin,
-    world: worldOf(catalog),
+    world: worldOf(catalog, publicOrigin),
     journalFile: join(config.dataDir, 'sandbox.ndjson'),
     log,
   });
@@ -42,24 +42,27 @@ export async function startHouseSandbox(
 type AccountDraft = Extract<CatalogFile['drafts'][number], { kind: 'account' }>['data'];
 
 /** The generic gateway calls its key `apiKey`, all others `accessToken`. */
-function pixAccountOf({
-  id: name,
-  kind,
-  credentials,
-}: AccountDraft): SandboxWorld['pixAccounts'][number] {
+function pixAccountOf(
+  { id: name, kind, credentials }: AccountDraft,
+  publicOrigin: string,
+): SandboxWorld['pixAccounts'][number] {
   const { apiKey, accessToken, webhookSecret } = credentials;
   const secret = webhookSecret === undefined ? {} : { webhookSecret };
-  return { kind, apiKey: apiKey ?? accessToken ?? '', ...secret, name };
+  const webhookUrl = `${publicOrigin}/webhooks/${name}`;
+  return { kind, apiKey: apiKey ?? accessToken ?? '', ...secret, webhookUrl, name };
 }
 
-/** Every account that the catalog names exists in the sandbox, and no other. */
-export function worldOf({ drafts }: CatalogFile): SandboxWorld {
+/**
+ * Every account that the catalog names exists in the sandbox, and no other.
+ * @param publicOrigin where their webhooks go
+ */
+export function worldOf({ drafts }: CatalogFile, publicOrigin: string): SandboxWorld {
   const world: Required<SandboxWorld> = { bots: [], pixels: [], pixAccounts: [], pools: [] };
   for (const { kind, data } of drafts) {
     if (kind === 'bot' && data.token !== undefined) {
       world.bots.push({ token: data.token, username: data.username });
     }
-    if (kind === 'account') world.pixAccounts.push(pixAccountOf(data));
+    if (kind === 'account') world.pixAccounts.push(pixAccountOf(data, publicOrigin));
     if (kind === 'pool') {
       world.pools.push({ slug: data.slug });
       const { pixelId, accessToken } = data.meta;

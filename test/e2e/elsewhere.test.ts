@@ -29,7 +29,8 @@ await t.test('a journey through addresses that were given', async (t) => {
     environment: { SANDBOX_URL: url },
   });
   const publicOrigin = `http://localhost:${await freePort()}`;
-  await using _vendors = await startSandbox({ port, publicOrigin, world: worldOf(catalog) });
+  const vendors = { port, publicOrigin, world: worldOf(catalog, publicOrigin) };
+  await using _vendors = await startSandbox(vendors);
   const connections = join(servers.folder, 'connections');
   writeFileSync(connections, '');
   await using world = await startTestHouse({

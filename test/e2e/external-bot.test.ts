@@ -58,7 +58,7 @@ pools:
 
 const shops = [catalogOf('loja', 1), catalogOf('vizinha', 2)];
 const drafts = shops.flatMap((shop) => shop.drafts);
-await sandbox.putWorld(worldOf({ workspaceId: 'both', drafts }));
+await sandbox.putWorld(worldOf({ workspaceId: 'both', drafts }, publicOrigin));
 for (const shop of shops) {
   await applyCatalog({ url: publicOrigin, apiKey: house.secrets.apiKey }, shop, house.secrets);
 }

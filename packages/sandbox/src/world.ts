@@ -36,6 +36,8 @@ export const sandboxWorldSchema = Type.Object({
       apiKey: Text,
       /** `whsec_…` for the generic gateway; none for Woovi, which signs with its own key. */
       webhookSecret: Type.Optional(Text),
+      /** Where its webhooks go, at gateways whose panel asks for it and not the call. */
+      webhookUrl: Type.Optional(Type.String({ pattern: '^https?://\\S+$' })),
       name: Type.Optional(Text),
     }),
   ),

@@ -87,8 +87,8 @@ export class Gateway implements Books {
     });
   }
 
-  refund(chargeId: string, amountCents: number | null): Change | null {
-    const refund = { amountCents, id: randomUUID(), nowMs: Date.now() };
+  refund(chargeId: string, amountCents: number | null, id: string = randomUUID()): Change | null {
+    const refund = { amountCents, id, nowMs: Date.now() };
     return this.#change(chargeId, (charge) => refundCharge(charge, refund));
   }
 

@@ -36,7 +36,8 @@ export interface Books {
   /** Newest first. */
   charges(): Charge[];
   pay(chargeId: string, evenIfExpired: boolean): Change | null;
-  refund(chargeId: string, amountCents: number | null): Change | null;
+  /** @param refundId where the seller names the refund */
+  refund(chargeId: string, amountCents: number | null, refundId?: string): Change | null;
 }
 
 export interface VendorDesk {
@@ -51,8 +52,11 @@ export interface Vendor {
   readonly prefix: string;
   readonly newChargeId: () => string;
   readonly register: (app: FastifyInstance, desk: VendorDesk) => void;
-  /** Null where this gateway says nothing about it. */
-  readonly messageOf: (charge: Charge, news: News) => WebhookMessage | null;
+  /** Null or none where this gateway says nothing about it; some say one thing twice. */
+  readonly messageOf: (
+    charge: Charge,
+    news: News,
+  ) => WebhookMessage | readonly WebhookMessage[] | null;
   /** What proves the message, as far as this gateway proves anything. */
   readonly headersOf: (dispatch: Dispatch) => Record<string, string>;
 }

@@ -1,6 +1,6 @@
 /** Webhooks of the PIX gateways: each in its own words, retried until a 2xx, and their faults. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { Faults } from '../faults/rules.ts';
+import type { FaultAction, Faults } from '../faults/rules.ts';
 import type { Journal, Table } from '../journal.ts';
 import type { Log } from '../log.ts';
 import type { WorldPixAccount } from '../world.ts';
@@ -57,26 +57,12 @@ export class Webhooks {
   }
 
   announce(charge: Charge, news: News, options?: { forge?: boolean }): void {
-    const message = vendorOf(charge.kind).messageOf(charge, news);
-    if (message === null) return;
+    const messages = [vendorOf(charge.kind).messageOf(charge, news) ?? []].flat();
+    if (messages.length === 0) return;
     const call = { method: news, path: charge.callbackUrl };
     const fault = this.#faults.strike('pixWebhooks', call);
-    const delivery = newDelivery(charge, message, {
-      forged: options?.forge === true || fault?.forge === true,
-      lost: fault?.lose === true,
-      delayMs: fault?.lateMs ?? fault?.delayMs ?? 0,
-    });
-    if (fault?.reorder === true && !this.#held.has(charge.accountId)) {
-      delivery.nextAtMs = Date.now() + reorderHoldMs;
-      this.#held.set(charge.accountId, delivery);
-      this.#enqueue(delivery);
-      return;
-    }
-    this.#enqueue(delivery);
-    for (let copy = 0; copy < (fault?.duplicate ?? 0); copy += 1) {
-      this.#enqueue({ ...delivery, id: randomUUID(), attempts: [] });
-    }
-    this.#releaseHeld(charge.accountId);
+    const isForged = options?.forge === true;
+    for (const message of messages) this.#send(charge, message, { fault, isForged });
   }
 
   /** Newest first. */
@@ -95,6 +81,29 @@ export class Webhooks {
     this.#closing.abort();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     await Promise.allSettled(this.#running);
+  }
+
+  #send(
+    charge: Charge,
+    message: WebhookMessage,
+    { fault, isForged }: { fault: FaultAction | null; isForged: boolean },
+  ): void {
+    const delivery = newDelivery(charge, message, {
+      forged: isForged || fault?.forge === true,
+      lost: fault?.lose === true,
+      delayMs: fault?.lateMs ?? fault?.delayMs ?? 0,
+    });
+    if (fault?.reorder === true && !this.#held.has(charge.accountId)) {
+      delivery.nextAtMs = Date.now() + reorderHoldMs;
+      this.#held.set(charge.accountId, delivery);
+      this.#enqueue(delivery);
+      return;
+    }
+    this.#enqueue(delivery);
+    for (let copy = 0; copy < (fault?.duplicate ?? 0); copy += 1) {
+      this.#enqueue({ ...delivery, id: randomUUID(), attempts: [] });
+    }
+    this.#releaseHeld(charge.accountId);
   }
 
   #enqueue(delivery: Delivery): void {
