@@ -17,7 +17,7 @@ const maxAgeMs = 3_600_000;
 /** A forger can make us ask no more often than this. */
 const minIntervalMs = 60_000;
 /** After a question without an answer; nobody is believed meanwhile. */
-const retryMs = 5_000;
+const retryMs = 2_000;
 
 /**
  * Whether the bytes carry Woovi's signature: base64 of RSA-SHA256.

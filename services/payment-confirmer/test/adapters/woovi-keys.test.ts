@@ -125,7 +125,7 @@ await t.test('keys: shared, rotated, withdrawn, and away', async (t) => {
   await t.rejects(check(), GatewayError, 'without any key nobody can tell');
   await t.rejects(check(), GatewayError);
   t.equal(asked, 1, 'not asked again at once');
-  mock.timers.tick(5_001);
+  mock.timers.tick(2_001);
   answer = () => listOf(own);
   t.same(await Promise.all(Array.from({ length: 20 }, () => check())), Array(20).fill(true));
   t.equal(asked, 2, 'all of them shared one question');
@@ -136,7 +136,7 @@ await t.test('keys: shared, rotated, withdrawn, and away', async (t) => {
   answer = away;
   t.equal(await check(), true, 'a known key needs no list');
   await t.rejects(check(next), GatewayError, 'perhaps a new key: not to be refused for good');
-  mock.timers.tick(5_001);
+  mock.timers.tick(2_001);
   answer = () => listOf(next, own);
   t.same(await Promise.all([check(next), check(), check(next)]), [true, true, true], 'rotated');
   t.equal(asked, 4);
@@ -150,7 +150,7 @@ await t.test('keys: shared, rotated, withdrawn, and away', async (t) => {
   answer = away;
   t.equal(await check(own), true, 'an old list is better than none');
   await new Promise((resolve) => setTimeout(resolve, 5));
-  mock.timers.tick(5_001);
+  mock.timers.tick(2_001);
   answer = () => listOf(next);
   t.equal(await check(next), true);
   await new Promise((resolve) => setTimeout(resolve, 5));
