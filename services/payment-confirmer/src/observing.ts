@@ -166,12 +166,15 @@ export const identityOf = (charge: OpenCharge): ChargeIdentity => ({
 });
 
 /**
- * Where the API tells no amount: the one of the proven webhook, or else the one that the gateway
- * confirmed when it made the charge, since a PIX of a fixed amount cannot be paid with another.
+ * Where the API does not tell what was paid: the amount of the proven webhook, or else the one that
+ * the gateway confirmed when it made the charge, since a PIX of a fixed amount cannot be paid with
+ * another. An amount that the API does tell has to fit all the same.
  */
 function withAmount(report: ChargeReport, charge: OpenCharge, { silentOn }: Gateway): ChargeReport {
-  if (silentOn.amount !== true || report.amountCents !== null) return report;
-  return { ...report, amountCents: charge.toldCents ?? charge.amountCents };
+  const { amountCents, toldCents } = charge;
+  const isOther = report.amountCents !== null && report.amountCents !== amountCents;
+  if (silentOn.amount !== true || isOther) return report;
+  return { ...report, amountCents: toldCents ?? amountCents };
 }
 
 const statusOf = (state: State, fallback: PaymentStatus): PaymentStatus =>

@@ -53,7 +53,9 @@ export async function addRoutes(app: HttpServer, options: RouteOptions): Promise
             verdict.outcome === 'unproven' &&
             (await askSoon({ accountId, chargeId: verdict.chargeId }));
           if (isWorthAsking) return { received: true } as const;
-          throw refusalOf(verdict, accountId, options.log);
+          const level = gateway.isRefusalFinal === true ? 'error' : 'warn';
+          options.log[level]({ accountId, ...verdict }, 'a webhook was refused');
+          throw refusalOf(verdict);
         }
         const isNew = await store({ accountId, kind, workspaceId, hint: verdict.hint });
         metrics.webhooks.inc({ kind, outcome: isNew ? 'accepted' : 'duplicate' });
@@ -92,13 +94,10 @@ async function verifyOrRefuse(
   }
 }
 
-function refusalOf(
-  verdict: Exclude<WebhookVerdict, { outcome: 'verified' }>,
-  accountId: string,
-  log: Logger,
-): Problem {
-  const { outcome, problem } = verdict;
-  log.warn({ accountId, outcome, problem }, 'a webhook was refused');
+function refusalOf({
+  outcome,
+  problem,
+}: Exclude<WebhookVerdict, { outcome: 'verified' }>): Problem {
   if (outcome === 'malformed') return new Problem(400, 'Malformed webhook', problem);
   return new Problem(401, 'Not proven', 'The signature or the timestamp of this webhook is wrong.');
 }

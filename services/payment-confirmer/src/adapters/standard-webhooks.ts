@@ -19,6 +19,7 @@ import type {
 } from '../core/gateway.ts';
 import { withoutPayer } from '../core/redaction.ts';
 import { askGateway, GatewayError, isoTime, readAnswer } from './gateway-http.ts';
+import { utf8Of } from './webhook-body.ts';
 
 const Maybe = <T extends Type.TSchema>(schema: T) =>
   Type.Optional(Type.Union([schema, Type.Null()]));
@@ -213,16 +214,6 @@ function isSigned(
   } catch (error) {
     if (error instanceof WebhookVerificationError) return false;
     throw error;
-  }
-}
-
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function utf8Of(bytes: Uint8Array): string | null {
-  try {
-    return strictUtf8.decode(bytes);
-  } catch {
-    return null;
   }
 }
 

@@ -84,7 +84,10 @@ export type WebhookVerdict =
 
 /** What a gateway's API leaves out when it is asked; there a proven webhook's word counts. */
 export interface Silence {
-  /** The amount: the one that was confirmed when the charge was made stands for it. */
+  /**
+   * The amount, or how much was paid of what was asked for: the one of the proven webhook has to
+   * fit as well, and where none came, the one that was confirmed when the charge was made counts.
+   */
   readonly amount?: true;
   /** Disputes: a charge in dispute is told as paid. */
   readonly disputes?: true;
@@ -98,6 +101,8 @@ export interface Gateway {
   readonly requeryIntervalMs: number;
   /** What its terms make a seller show before payment, unless the account has its own words. */
   readonly checkoutNotice: string | null;
+  /** It never sends again what was refused once, so that each refusal has to be an alarm. */
+  readonly isRefusalFinal?: true;
   /** @param timeoutMs after which the outcome counts as unknown. */
   createCharge(order: ChargeOrder, timeoutMs: number): Promise<Opening>;
   /** Null when the gateway knows no such charge. */

@@ -1,0 +1,17 @@
+/** What is done with the bytes of a webhook before anybody looks at their meaning. */
+import { createHash } from 'node:crypto';
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Null for bytes that are no UTF-8, instead of replacing them. */
+export function utf8Of(bytes: Uint8Array): string | null {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** Tells messages apart that carry no id of their own: the same body, the same message. */
+export const fingerprintOf = (bytes: Uint8Array): string =>
+  createHash('sha256').update(bytes).digest('hex');
