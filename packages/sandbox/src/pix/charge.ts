@@ -35,6 +35,8 @@ export interface Charge {
   endToEndId: string | null;
   refundedCents: number;
   refunds: readonly Refund[];
+  /** Handed back as it came, where a gateway does so. */
+  metadata?: Readonly<Record<string, unknown>>;
 }
 
 export interface ChargeOrder {
@@ -42,7 +44,9 @@ export interface ChargeOrder {
   amountCents: number;
   description: string;
   expiresInSeconds: number;
+  /** Empty where nobody wants to hear. */
   callbackUrl: string;
+  metadata?: Readonly<Record<string, unknown>>;
 }
 
 /** `key_reused`: with another order; the charge is that of the first one. */

@@ -161,5 +161,6 @@ function newCharge(account: WorldPixAccount, accountId: string, order: ChargeOrd
     endToEndId: null,
     refundedCents: 0,
     refunds: [],
+    ...(order.metadata === undefined ? {} : { metadata: order.metadata }),
   };
 }
