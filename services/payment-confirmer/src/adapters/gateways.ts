@@ -4,8 +4,10 @@ import type { Catalog } from '@rastro/messaging';
 import { openSecret, SealError } from '@rastro/runtime';
 import type { Dispatcher } from 'undici';
 import type { Gateway } from '../core/gateway.ts';
+import { createAbacatepayGateway } from './abacatepay.ts';
 import { createMercadoPagoGateway, placeholderEmail } from './mercadopago.ts';
 import type { Metrics } from './metrics.ts';
+import { createPushinpayGateway } from './pushinpay.ts';
 import { createStandardWebhooksGateway } from './standard-webhooks.ts';
 import { createWooviGateway } from './woovi.ts';
 
@@ -72,43 +74,29 @@ function openGateway(account: Account, options: GatewaysOptions): Gateway {
     }
     return openSecret(masterKey, `account/${id}/credentials/${name}`, sealed);
   };
+  if (kind === 'standard-webhooks') {
+    if (apiUrl === null) {
+      throw new AccountError(`Account ${id} lacks apiUrl; add it to the catalog.`);
+    }
+    const apiKey = credential('apiKey');
+    const webhookSecret = checkedSecret(id, credential('webhookSecret'));
+    const own = { apiUrl: apiUrl.replace(/\/+$/, ''), apiKey, webhookSecret };
+    return createStandardWebhooksGateway(own, dispatcher);
+  }
+  const access = { apiUrl: apiUrls[kind], accessToken: credential('accessToken') };
+  if (kind === 'woovi') return createWooviGateway(access, dispatcher);
+  const proven = { ...access, webhookSecret: credential('webhookSecret') };
   switch (kind) {
-    case 'standard-webhooks':
-      if (apiUrl === null) {
-        throw new AccountError(`Account ${id} lacks apiUrl; add it to the catalog.`);
-      }
-      return createStandardWebhooksGateway(
-        {
-          apiUrl: apiUrl.replace(/\/+$/, ''),
-          apiKey: credential('apiKey'),
-          webhookSecret: checkedSecret(id, credential('webhookSecret')),
-        },
-        dispatcher,
-      );
-    case 'woovi':
-      return createWooviGateway(
-        { apiUrl: apiUrls.woovi, accessToken: credential('accessToken') },
-        dispatcher,
-      );
-    // One case a gateway, in the order of the facts about them.
-    case 'mercadopago':
-      return createMercadoPagoGateway(
-        {
-          apiUrl: apiUrls.mercadopago,
-          accessToken: credential('accessToken'),
-          webhookSecret: credential('webhookSecret'),
-          payerEmail:
-            credentials['payerEmail'] === undefined
-              ? placeholderEmail(publicOrigin)
-              : credential('payerEmail'),
-        },
-        dispatcher,
-      );
+    case 'mercadopago': {
+      const isGiven = credentials['payerEmail'] !== undefined;
+      const payerEmail = isGiven ? credential('payerEmail') : placeholderEmail(publicOrigin);
+      return createMercadoPagoGateway({ ...proven, payerEmail }, dispatcher);
+    }
     case 'pushinpay':
+      return createPushinpayGateway(proven, dispatcher);
     case 'abacatepay':
-      throw new AccountError(
-        `Account ${id} is of kind ${kind}, which this version cannot speak to; use standard-webhooks.`,
-      );
+      longSecret(id, proven.webhookSecret);
+      return createAbacatepayGateway(proven, dispatcher);
   }
 }
 
@@ -121,6 +109,14 @@ function checkedSecret(accountId: string, secret: string): string {
     );
   }
   return secret;
+}
+
+/** AbacatePay takes no shorter ones: it may be that another field was copied. */
+function longSecret(accountId: string, secret: string): string {
+  if (secret.length >= 32) return secret;
+  throw new AccountError(
+    `The webhookSecret of account ${accountId} has fewer than 32 characters; copy it again.`,
+  );
 }
 
 function timed(gateway: Gateway, { gatewaySeconds }: Pick<Metrics, 'gatewaySeconds'>): Gateway {
