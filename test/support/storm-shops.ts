@@ -72,7 +72,7 @@ export async function openShops({ house, sandbox }: TestHouse): Promise<void> {
   });
   const catalogs = shops.map((shop, index) => catalogOf(shop, index, sandboxUrl));
   const drafts = [demo, ...catalogs].flatMap((catalog) => catalog.drafts);
-  await sandbox.putWorld(worldOf({ ...demo, drafts }));
+  await sandbox.putWorld(worldOf({ ...demo, drafts }, house.publicOrigin));
   const api = { url: house.urls.get('operator-console') ?? '', apiKey: house.secrets.apiKey };
   for (const catalog of catalogs) await applyCatalog(api, catalog, house.secrets);
   for (const { accountId } of shops) {

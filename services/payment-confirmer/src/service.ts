@@ -37,12 +37,11 @@ import type { Config } from './config.ts';
 import {
   createPayment,
   type CreateOptions,
-  processWebhook,
   reconcileCharge,
   type RevalidateOptions,
   revalidatePayment,
-  type WebhookOptions,
 } from './handlers.ts';
+import { processWebhook, type WebhookOptions } from './heeding.ts';
 import { createObserve } from './observing.ts';
 import { createOpenCharges } from './opening.ts';
 import { type ReconcilingOptions, reconcilePayment } from './reconciling.ts';
