@@ -1,6 +1,7 @@
 /** Table `webhooks`: proven messages that wait to be acted upon, and what became of each. */
 import type { Queryable } from '@rastro/runtime';
 import type { PaymentStatus, WebhookHint } from '../core/gateway.ts';
+import { storableHint } from '../core/redaction.ts';
 
 export interface StoredWebhook {
   readonly id: number;
@@ -36,13 +37,14 @@ export async function storeWebhook(
   sql: Queryable,
   { accountId, kind, workspaceId, hint }: NewWebhook,
 ): Promise<boolean> {
-  const { webhookId, type, isAboutCharge, chargeId, reference, amountCents, currency, claim } =
-    hint;
+  const storable = storableHint(hint);
+  const { webhookId, type, isAboutCharge, chargeId, reference, amountCents, currency } = storable;
+  const { claim, record } = storable;
   const rows = await sql`
     insert into webhooks (account_id, kind, workspace_id, webhook_id, type, charge_id, reference,
       amount_cents, currency, claim, record, processed_at, outcome)
     values (${accountId}, ${kind}, ${workspaceId}, ${webhookId}, ${type}, ${chargeId}, ${reference},
-      ${amountCents}, ${currency}, ${claim}, ${sql.json(hint.record as never)},
+      ${amountCents}, ${currency}, ${claim}, ${sql.json(record as never)},
       case when ${isAboutCharge} then null else now() end,
       case when ${isAboutCharge} then null else 'ignored' end)
     on conflict (account_id, webhook_id) do nothing returning 1`;

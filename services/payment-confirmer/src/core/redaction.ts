@@ -1,5 +1,7 @@
 /** What may be kept of a gateway's message for 90 days: all of it but the payer. */
 
+import type { WebhookHint } from './gateway.ts';
+
 /**
  * Keys, without case and separators, whose whole value speaks of a person: as Mercado Pago,
  * PushinPay, Woovi, AbacatePay and BACEN's Pix API name them.
@@ -34,6 +36,20 @@ export function withoutPayer(value: unknown, depth = 0): unknown {
 
 /** Postgres refuses NUL and half a surrogate pair, which is also what a cut may leave. */
 const storable = (text: string): string => text.replaceAll('\0', '').toWellFormed();
+
+/** A hint as it may be stored, whatever its adapter let through. */
+export function storableHint(hint: WebhookHint): WebhookHint {
+  const cleaned = (value: string | null): string | null => value && storable(value);
+  return {
+    ...hint,
+    webhookId: storable(hint.webhookId),
+    type: storable(hint.type),
+    chargeId: cleaned(hint.chargeId),
+    reference: cleaned(hint.reference),
+    currency: cleaned(hint.currency),
+    record: withoutPayer(hint.record),
+  };
+}
 
 const isPersonal = (key: string): boolean =>
   personal.test(key.toLowerCase().replaceAll(/[^a-z]/g, ''));
