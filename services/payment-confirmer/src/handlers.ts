@@ -9,12 +9,13 @@ import {
   isOpen,
   type NewCharge,
   type OpenCharge,
+  postponeQuestion,
   type Question,
   reserveCharge,
   takeQuestion,
 } from './adapters/charges.ts';
 import { GatewayError } from './adapters/gateway-http.ts';
-import type { Schedule } from './core/schedule.ts';
+import { pauseAfterFailureMs, type Schedule } from './core/schedule.ts';
 import type { Observe } from './observing.ts';
 import type { OpenCharges } from './opening.ts';
 
@@ -138,15 +139,17 @@ function ignoreOutage(error: unknown): void {
   if (!(error instanceof GatewayError)) throw error;
 }
 
-/** One charge whose time has come; without an answer it comes again by itself. */
-export function reconcileCharge({ observe, log }: { observe: Observe; log: Logger }) {
+/** One charge whose time has come; without an answer its turn comes again, later and later. */
+export function askDue({ sql, observe, schedule, log }: RevalidateOptions & { log: Logger }) {
   return async (question: Question): Promise<void> => {
-    const { paymentId, accountId } = question.charge;
+    const { paymentId, accountId, opened } = question.charge;
     try {
       await observe(question);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      log.warn({ err: error, paymentId, accountId }, 'a pending charge could not be checked');
+      const inMs = pauseAfterFailureMs(schedule, Date.now() - opened.openedAt.getTime());
+      await postponeQuestion(sql, paymentId, inMs);
+      log.warn({ err: error, paymentId, accountId, inMs }, 'a charge could not be asked about');
     }
   };
 }

@@ -31,7 +31,10 @@ export interface WebhookOptions {
   readonly log: Logger;
 }
 
-const maxAttempts = 15;
+const hourMs = 3_600_000;
+/** Longer than a gateway's longest outage; nobody tells us twice of a refund. */
+const giveUpAfterMs = 72 * hourMs;
+const longestWaitMs = 15 * 60_000;
 
 /** What becomes of one stored webhook; it only ever leads to a question. */
 export function processWebhook(options: WebhookOptions) {
@@ -41,18 +44,18 @@ export function processWebhook(options: WebhookOptions) {
       return await act(await withChargeId(webhook, options), options);
     } catch (error) {
       const { id, accountId, attempts } = webhook;
-      if (attempts < maxAttempts) {
+      if (ageMs(webhook) < giveUpAfterMs) {
         log.warn({ err: error, webhook: id, accountId, attempts }, 'a webhook has to wait');
-        return { retryInMs: Math.min(1_000 * 2 ** (attempts - 1), 300_000) };
+        return { retryInMs: Math.min(1_000 * 2 ** Math.min(attempts - 1, 20), longestWaitMs) };
       }
-      log.error(
-        { err: error, webhook: id, accountId },
-        'a webhook is given up; see the reconciler',
-      );
+      const hint = 'a webhook is given up after three days; rastro payments reconcile asks again';
+      log.error({ err: error, webhook: id, accountId }, hint);
       return 'abandoned';
     }
   };
 }
+
+const ageMs = ({ receivedAt }: StoredWebhook): number => Date.now() - receivedAt.getTime();
 
 /** Where it names only the bank's payment, the gateway says of which charge that is. */
 async function withChargeId(
@@ -76,7 +79,13 @@ async function act(webhook: StoredWebhook, options: WebhookOptions): Promise<Web
     log.error({ webhook: id, accountId, mismatch }, 'a webhook is not about what we asked for');
   };
   const known = await findHinted(sql, webhook);
-  if (!known) return 'unknown_charge';
+  if (!known) {
+    log.warn(
+      { webhook: id, accountId, type: webhook.type },
+      'a webhook is about no charge of ours',
+    );
+    return 'unknown_charge';
+  }
   const attempt = await findAttempt(sql, { paymentId: known.paymentId, accountId });
   if (!attempt) {
     alarm(`payment ${known.paymentId} is of account ${known.accountId}`);
@@ -109,7 +118,8 @@ async function act(webhook: StoredWebhook, options: WebhookOptions): Promise<Web
   }
   // Only the gateway's own answer counts, so asking is right whatever the message claimed.
   const cause = { causationId, claim: mismatch === null ? webhook.claim : null };
-  const outcome = await observeUntilBelieved(paymentId, { ...options, cause, requeryIntervalMs });
+  const asking = { ...options, webhook, cause, requeryIntervalMs };
+  const outcome = await observeUntilBelieved(paymentId, asking);
   return outcome === 'observed' && mismatch !== null ? 'mismatch' : outcome;
 }
 
@@ -118,11 +128,12 @@ const isStray = (charge: OpenCharge, webhook: StoredWebhook): boolean =>
   charge.accountId !== webhook.accountId ||
   (webhook.chargeId !== null && webhook.chargeId !== charge.opened.gatewayChargeId);
 
-const maxStrayAttempts = 4;
+/** Some gateways send the webhook before their own API knows. */
+const apiLagsForMs = 10 * 60_000;
 
-/** Some gateways send the webhook before their own API knows; nobody else asks about a stray. */
-function retryStray({ attempts }: StoredWebhook, { minIntervalMs }: Schedule): WebhookOutcome {
-  return attempts < maxStrayAttempts ? { retryInMs: minIntervalMs } : 'observed';
+/** Nobody else asks about a stray. */
+function retryStray(webhook: StoredWebhook, { minIntervalMs }: Schedule): WebhookOutcome {
+  return ageMs(webhook) < apiLagsForMs ? { retryInMs: minIntervalMs } : 'observed';
 }
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -136,6 +147,7 @@ async function findHinted(sql: Sql, webhook: StoredWebhook): Promise<Charge | un
 const maxQuestions = 5;
 
 type Asking = Pick<WebhookOptions, 'sql' | 'observe' | 'schedule'> & {
+  readonly webhook: StoredWebhook;
   readonly cause: Cause;
   readonly requeryIntervalMs: number;
 };
@@ -145,17 +157,25 @@ type Asking = Pick<WebhookOptions, 'sql' | 'observe' | 'schedule'> & {
  * the gateway's terms forbid that, it waits.
  */
 async function observeUntilBelieved(paymentId: string, options: Asking): Promise<WebhookOutcome> {
-  const { sql, observe, schedule, cause, requeryIntervalMs } = options;
+  const { sql, observe, schedule, webhook, cause, requeryIntervalMs } = options;
   for (let asked = 0; asked < maxQuestions; asked += 1) {
     const question = await takeQuestion(sql, paymentId, requeryIntervalMs);
     if (!question && requeryIntervalMs > 0) return { retryInMs: requeryIntervalMs / 6 };
     const observation = question && (await observe(question, cause));
-    if (observation?.kind === 'mismatch') return 'mismatch';
+    if (observation?.kind === 'mismatch') {
+      const isUnknown = observation.report === null && ageMs(webhook) < apiLagsForMs;
+      return isUnknown ? { retryInMs: schedule.minIntervalMs } : 'mismatch';
+    }
     if (observation?.kind === 'recorded') {
-      // Some gateways send the webhook before their own API knows of it.
-      if (!observation.isNews) await askAgain(sql, paymentId, schedule.minIntervalMs);
+      if (!observation.isNews) await followUp(paymentId, options);
       return 'observed';
     }
   }
   return { retryInMs: 1_000 };
+}
+
+/** Nobody sends a webhook for nothing: the API may know of its news a little later. */
+async function followUp(paymentId: string, { sql, schedule }: Asking): Promise<void> {
+  const [inMs, ...rest] = schedule.followUpMs;
+  if (inMs !== undefined) await askAgain(sql, paymentId, { inMs, followUpsLeft: rest.length });
 }

@@ -28,7 +28,7 @@ import {
   type PaymentEvent,
   type State,
 } from './core/payment.ts';
-import { nextCheckMs, type Schedule } from './core/schedule.ts';
+import { nextCheckMs, nextFollowUp, type Schedule } from './core/schedule.ts';
 
 export interface ObservingOptions {
   readonly sql: Sql;
@@ -131,7 +131,10 @@ async function record(
     metrics.contradictions.inc({ kind });
     log.error({ paymentId, contradiction }, 'a gateway reports what cannot be; nothing is changed');
   }
-  const events = report ? decide(state, { type: 'observe', report, proof: 'requery', at }) : [];
+  const events = decide(
+    state,
+    report ? { type: 'observe', report, proof: 'requery', at } : { type: 'wait', at },
+  );
   const { workspaceId } = charge;
   const causationId = cause?.causationId;
   await append(tx, {
@@ -140,8 +143,13 @@ async function record(
     events: events.map((event) => wrap(event, { workspaceId, time: at, causationId })),
   });
   const status = statusOf(events.reduce(evolve, state), charge.status);
-  const nextCheckAt = nextCheck(charge, { schedule, status, nowMs: now.getTime() });
-  await markAnswered(tx, paymentId, { answeredCount: number, status, nextCheckAt });
+  const nowMs = now.getTime();
+  const followUpsLeft = events.length > 0 ? 0 : charge.followUpsLeft;
+  const followUp = nextFollowUp(schedule, { followUpsLeft, nowMs });
+  const times = [plannedMs(charge, { schedule, status, nowMs }), followUp.atMs];
+  const nextCheckAt = earliest(times);
+  const answered = { answeredCount: number, status, followUpsLeft: followUp.left, nextCheckAt };
+  await markAnswered(tx, paymentId, answered);
   return { events, report, contradiction };
 }
 
@@ -189,17 +197,20 @@ function statusAfter(event: PaymentEvent): string {
   return state.status;
 }
 
-/** Paid and ended charges are left to webhooks. */
-function nextCheck(
-  charge: OpenCharge,
+/** Paid and ended charges are left to webhooks, and to whoever follows them up. */
+function plannedMs(
+  { opened }: OpenCharge,
   { schedule, status, nowMs }: { schedule: Schedule; status: PaymentStatus; nowMs: number },
-): Date | null {
+): number | null {
   if (status !== 'pending' && status !== 'expired') return null;
-  const { createdAt, opened } = charge;
-  const nextMs = nextCheckMs(schedule, {
-    createdAtMs: createdAt.getTime(),
+  return nextCheckMs(schedule, {
+    openedAtMs: opened.openedAt.getTime(),
     expiresAtMs: opened.expiresAt.getTime(),
     nowMs,
   });
-  return nextMs === null ? null : new Date(nextMs);
+}
+
+function earliest(times: readonly (number | null)[]): Date | null {
+  const known = times.filter((time) => time !== null);
+  return known.length === 0 ? null : new Date(Math.min(...known));
 }

@@ -207,7 +207,10 @@ async function recordOpening(
     const nextCheckAt = firstCheck(charge, { opened, schedule, now });
     metrics.payments.inc({ status: 'pending' });
     const key = { paymentId, accountId };
-    return { ok: true, charge: await markOpen(tx, key, { charge: opened, nextCheckAt }) };
+    return {
+      ok: true,
+      charge: await markOpen(tx, key, { charge: opened, openedAt: now, nextCheckAt }),
+    };
   });
 }
 
@@ -218,7 +221,7 @@ function firstCheck(
 ): Date | null {
   if (opened.status !== 'pending') return now;
   const nextMs = nextCheckMs(schedule, {
-    createdAtMs: charge.createdAt.getTime(),
+    openedAtMs: now.getTime(),
     expiresAtMs: Date.parse(opened.expiresAt),
     nowMs: now.getTime(),
   });

@@ -37,7 +37,7 @@ import type { Config } from './config.ts';
 import {
   createPayment,
   type CreateOptions,
-  reconcileCharge,
+  askDue,
   type RevalidateOptions,
   revalidatePayment,
 } from './handlers.ts';
@@ -146,7 +146,7 @@ function startWebhookWorker(options: WebhookOptions & OnError): Worker {
   const { sql, metrics, onError } = options;
   const process = processWebhook(options);
   return startWorker({
-    take: (limit) => takeWebhooks(sql, limit),
+    take: (limit, busyAccounts) => takeWebhooks(sql, limit, busyAccounts),
     run: async (webhook) => {
       const outcome = await process(webhook);
       await settleWebhook(sql, webhook.id, outcome);
@@ -154,7 +154,9 @@ function startWebhookWorker(options: WebhookOptions & OnError): Worker {
       metrics.webhooksProcessed.inc({ kind: webhook.kind, outcome: label });
     },
     onError,
-    concurrency: 8,
+    accountOf: ({ accountId }) => accountId,
+    concurrency: 16,
+    concurrencyPerAccount: 8,
     pollMs,
   });
 }
@@ -163,10 +165,12 @@ function startReconciler(options: RevalidateOptions & { log: Logger } & OnError)
   const { sql, schedule, onError } = options;
   const { minIntervalMs } = schedule;
   return startWorker({
-    take: (limit) => takeDueQuestions(sql, { limit, minIntervalMs }),
-    run: reconcileCharge(options),
+    take: (limit, busyAccounts) => takeDueQuestions(sql, { limit, busyAccounts, minIntervalMs }),
+    run: askDue(options),
+    accountOf: ({ charge }) => charge.accountId,
     onError,
-    concurrency: 4,
+    concurrency: 8,
+    concurrencyPerAccount: 4,
     pollMs,
   });
 }

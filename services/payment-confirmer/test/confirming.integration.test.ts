@@ -234,7 +234,12 @@ await t.test('outages: JetStream, Postgres, the gateway', async (t) => {
 await t.test('without webhooks: found by asking, expired, and paid late', async (t) => {
   await service[Symbol.asyncDispose]();
   await setFaults(world, [{ api: 'pixWebhooks', action: { lose: true } }]);
-  const schedule = { afterCreationMs: [1_500], afterExpiryMs: [0, 2_500], minIntervalMs: 500 };
+  const schedule = {
+    afterCreationMs: [1_500],
+    afterExpiryMs: [0, 2_500],
+    followUpMs: [1_000],
+    minIntervalMs: 500,
+  };
   await using eager = await start(world, { schedule, pixExpirySeconds: 5 });
   const [prompt, late, never] = await Promise.all([bought(world), bought(world), bought(world)]);
   await atBank(world, prompt.paymentId, 'pay');
@@ -251,4 +256,19 @@ await t.test('without webhooks: found by asking, expired, and paid late', async 
     if (row?.nextCheckAt !== null) throw new Error('still asked about');
   });
   t.same(typesOf(world, never.paymentId), ['PaymentCreated', 'PaymentExpired']);
+
+  // Its API tells of a refund later than its webhook does.
+  const charge = await chargeOf(world, prompt.paymentId);
+  await atBank(world, prompt.paymentId, 'refund');
+  const match = { method: 'GET', path: `/charges/${charge.charge_id}` };
+  const before = { status: 200, body: { ...charge, status: 'paid' } };
+  await setFaults(world, [{ api: 'pix', match, times: 1, action: before }]);
+  await deliver(world, paidBody(charge).replace('charge.paid', 'charge.refunded'));
+  await sees(world, prompt.paymentId, 'PaymentCreated', 'PaymentPaid', 'PaymentRefunded');
+
+  // It forgot the charge: one day nobody waits for it any more.
+  const { paymentId } = await bought(world);
+  await setFaults(world, [{ api: 'pix', match: { method: 'GET' }, action: { status: 404 } }]);
+  await sees(world, paymentId, 'PaymentCreated', 'PaymentExpired');
+  await setFaults(world, []);
 });

@@ -14,6 +14,7 @@ import {
   testMasterKey,
 } from '@rastro/testing';
 import t from 'tap';
+import { defaultSchedule } from '../src/core/schedule.ts';
 import { createGatewayAgent } from '../src/adapters/gateway-http.ts';
 import { createMercadoPagoGateway } from '../src/adapters/mercadopago.ts';
 import { brCodeProblem } from '../src/core/br-code.ts';
@@ -291,7 +292,7 @@ await t.test('refunds, and a lost webhook', async (t) => {
 
   await service[Symbol.asyncDispose]();
   await setFaults(world, [{ api: 'pixWebhooks', action: { lose: true } }]);
-  const schedule = { afterCreationMs: [1_500], afterExpiryMs: [0], minIntervalMs: 500 };
+  const schedule = { ...defaultSchedule, afterCreationMs: [1_500], minIntervalMs: 500 };
   await using _ = await start(world, { schedule });
   const { paymentId: lost } = await buyOne();
   await atBank(world, lost, 'pay');

@@ -15,9 +15,12 @@ export interface Charge extends PaymentSubject {
   readonly answeredCount: number;
   /** What a proven webhook says was paid, at gateways whose API tells no amount. */
   readonly toldCents: number | null;
+  /** Questions that are still to be asked because a webhook spoke of news that was none yet. */
+  readonly followUpsLeft: number;
 }
 
 export interface OpenedFields {
+  readonly openedAt: Date;
   readonly gatewayChargeId: string;
   readonly pixCode: string;
   readonly expiresAt: Date;
@@ -42,9 +45,11 @@ type Row = Omit<Charge, 'opened'> & {
 } & { readonly [K in keyof OpenedFields]: OpenedFields[K] | null };
 
 function chargeOf(row: Row): Charge {
-  const { gatewayChargeId, pixCode, expiresAt, receiver, isTestMode } = row;
-  const isOpen = gatewayChargeId !== null && pixCode !== null && expiresAt !== null;
-  const opened = isOpen ? { gatewayChargeId, pixCode, expiresAt, receiver, isTestMode } : null;
+  const { openedAt, gatewayChargeId, pixCode, expiresAt, receiver, isTestMode } = row;
+  if (openedAt === null || gatewayChargeId === null || pixCode === null || expiresAt === null) {
+    return { ...row, opened: null };
+  }
+  const opened = { openedAt, gatewayChargeId, pixCode, expiresAt, receiver, isTestMode };
   return { ...row, opened };
 }
 
@@ -99,10 +104,14 @@ export async function lockCharge(tx: Transaction, paymentId: string): Promise<Ch
 export async function markOpen(
   tx: Transaction,
   { paymentId, accountId }: { paymentId: string; accountId: string },
-  { charge, nextCheckAt }: { charge: OpenedCharge; nextCheckAt: Date | null },
+  {
+    charge,
+    openedAt,
+    nextCheckAt,
+  }: { charge: OpenedCharge; openedAt: Date; nextCheckAt: Date | null },
 ): Promise<OpenCharge> {
   const { chargeId: gatewayChargeId, pixCode, expiresAt, receiver, isTestMode } = charge;
-  const opened = { gatewayChargeId, pixCode, expiresAt, receiver, isTestMode };
+  const opened = { openedAt, gatewayChargeId, pixCode, expiresAt, receiver, isTestMode };
   const changes = { state: 'open', accountId, ...opened, nextCheckAt };
   const [row] = await tx<Row[]>`
     update charges set ${tx(changes)} where payment_id = ${paymentId} returning *`;
@@ -112,9 +121,21 @@ export async function markOpen(
 export async function markAnswered(
   tx: Transaction,
   paymentId: string,
-  changes: { answeredCount: number; status: PaymentStatus; nextCheckAt: Date | null },
+  {
+    nextCheckAt,
+    ...changes
+  }: {
+    answeredCount: number;
+    status: PaymentStatus;
+    followUpsLeft: number;
+    nextCheckAt: Date | null;
+  },
 ): Promise<void> {
-  await tx`update charges set ${tx(changes)} where payment_id = ${paymentId}`;
+  // Somebody may have wanted one more question while this one was being answered.
+  await tx`
+    update charges set ${tx(changes)}, next_check_at = case when wanted_at > asked_at
+      then least(next_check_at, ${nextCheckAt}::timestamptz) else ${nextCheckAt}::timestamptz end
+    where payment_id = ${paymentId}`;
 }
 
 /**
@@ -158,23 +179,38 @@ export async function saveToldCents(
   await sql`update charges set told_cents = ${toldCents} where payment_id = ${paymentId}`;
 }
 
-/** One more question, besides those that are planned. */
-export async function askAgain(sql: Queryable, paymentId: string, inMs: number): Promise<void> {
+/** Questions besides those that are planned: the first one then, and so many after it. */
+export async function askAgain(
+  sql: Queryable,
+  paymentId: string,
+  { inMs, followUpsLeft }: { inMs: number; followUpsLeft: number },
+): Promise<void> {
   await sql`
-    update charges
-    set next_check_at = least(next_check_at, now() + ${inMs} * interval '1 millisecond')
+    update charges set wanted_at = now(), follow_ups_left = ${followUpsLeft},
+      next_check_at = least(next_check_at, now() + ${inMs} * interval '1 millisecond')
     where payment_id = ${paymentId}`;
 }
 
-/** The same for whoever only has the gateway's id; false where no charge of the account has it. */
+/** One now, for whoever only has the gateway's id; false where no charge of the account has it. */
 export async function askSoon(
   sql: Queryable,
   { accountId, chargeId }: { accountId: string; chargeId: string },
 ): Promise<boolean> {
   const rows = await sql`
-    update charges set next_check_at = least(next_check_at, now())
+    update charges set wanted_at = now(), next_check_at = least(next_check_at, now())
     where account_id = ${accountId} and gateway_charge_id = ${chargeId} returning 1`;
   return rows.length === 1;
+}
+
+/** Its gateway gave no answer: not before then, unless somebody wants it. */
+export async function postponeQuestion(
+  sql: Queryable,
+  paymentId: string,
+  inMs: number,
+): Promise<void> {
+  await sql`
+    update charges set next_check_at = now() + ${inMs} * interval '1 millisecond'
+    where payment_id = ${paymentId} and not coalesce(wanted_at > asked_at, false)`;
 }
 
 /**
@@ -183,14 +219,16 @@ export async function askSoon(
  */
 export async function takeDueQuestions(
   sql: Queryable,
-  { limit, minIntervalMs }: { limit: number; minIntervalMs: number },
+  options: { limit: number; busyAccounts: readonly string[]; minIntervalMs: number },
 ): Promise<Question[]> {
+  const { limit, busyAccounts, minIntervalMs } = options;
   const rows = await sql<Row[]>`
     update charges set asked_count = asked_count + 1, asked_at = now(),
       next_check_at = now() + ${minIntervalMs} * interval '1 millisecond'
     where payment_id in (
       select payment_id from charges
       where next_check_at <= now() and state = 'open'
+        and account_id <> all(${busyAccounts as string[]}::text[])
         and (asked_at is null or asked_at <= now() - ${minIntervalMs} * interval '1 millisecond')
       order by next_check_at limit ${limit} for update skip locked)
     returning *`;

@@ -15,6 +15,7 @@ export interface StoredWebhook {
   readonly amountCents: number | null;
   readonly currency: string | null;
   readonly claim: PaymentStatus | null;
+  readonly receivedAt: Date;
   /** 1 for the first. */
   readonly attempts: number;
 }
@@ -54,15 +55,20 @@ export async function storeWebhook(
 /** Longer than a gateway may take to answer; after a crash, the wait until somebody else tries. */
 const leaseSeconds = 12;
 
-export async function takeWebhooks(sql: Queryable, limit: number): Promise<StoredWebhook[]> {
+export async function takeWebhooks(
+  sql: Queryable,
+  limit: number,
+  busyAccounts: readonly string[],
+): Promise<StoredWebhook[]> {
   return sql<StoredWebhook[]>`
     update webhooks set attempts = attempts + 1,
       next_attempt_at = now() + ${leaseSeconds} * interval '1 second'
     where id in (
       select id from webhooks where processed_at is null and next_attempt_at <= now()
+        and account_id <> all(${busyAccounts as string[]}::text[])
       order by next_attempt_at limit ${limit} for update skip locked)
     returning id, account_id, kind, workspace_id, type, charge_id, reference, amount_cents, currency,
-      claim, attempts`;
+      claim, received_at, attempts`;
 }
 
 export async function settleWebhook(

@@ -91,6 +91,8 @@ export interface Silence {
   readonly amount?: true;
   /** Disputes: a charge in dispute is told as paid. */
   readonly disputes?: true;
+  /** Lost disputes: a charge whose money was taken back is told as paid. */
+  readonly lostDisputes?: true;
 }
 
 /** One account at one gateway. Methods reject with `GatewayError` when no answer can be had. */
@@ -173,7 +175,10 @@ export function completeStatus(
   { silentOn, claim, statusHere }: Circumstances,
 ): ChargeReport {
   if (!hasMoney(report.status)) return report;
-  if (claim !== null) return { ...report, status: claim };
+  // That a dispute ended well leaves what is told of refunds as it is.
+  if (claim !== null) return claim === 'paid' ? report : { ...report, status: claim };
+  const isSilent = silentOn.disputes === true || silentOn.lostDisputes === true;
+  if (isSilent && statusHere === 'charged_back') return { ...report, status: 'charged_back' };
   const isStillDisputed = silentOn.disputes === true && statusHere === 'disputed';
   return isStillDisputed ? { ...report, status: 'disputed' } : report;
 }

@@ -40,7 +40,9 @@ export function evolve(state: State, event: PaymentEvent): State {
       return { ...state, status: event.data.outcome ?? 'refused' };
     case 'PaymentRefunded': {
       const { isPartial, totalRefundedCents: refundedCents } = event.data;
-      return { ...state, status: isPartial ? 'partially_refunded' : 'refunded', refundedCents };
+      const isStillDisputed = isPartial && state.status === 'disputed';
+      const after = isPartial ? 'partially_refunded' : 'refunded';
+      return { ...state, status: isStillDisputed ? 'disputed' : after, refundedCents };
     }
     case 'PaymentDisputed':
       return { ...state, status: event.data.isOpen ? 'disputed' : beforeDispute(state) };
@@ -92,7 +94,9 @@ export type Command =
       readonly proof: DataOf<'PaymentPaid'>['proof'];
       /** ISO 8601. */
       readonly at: string;
-    };
+    }
+  /** The gateway told nothing that could be believed. */
+  | { readonly type: 'wait'; readonly at: string };
 
 type Observation = Extract<Command, { type: 'observe' }>;
 
@@ -100,7 +104,9 @@ export function decide(state: State, command: Command): PaymentEvent[] {
   if (command.type === 'create') {
     return state.status === 'none' ? [{ type: 'PaymentCreated', data: command.data }] : [];
   }
-  if (state.status === 'none' || contradictionIn(state, command.report) !== null) return [];
+  if (state.status === 'none') return [];
+  if (command.type === 'wait') return expiredBy(state, command.at);
+  if (contradictionIn(state, command.report) !== null) return [];
   return isPaidStatus(command.report.status)
     ? observePaid(state, command)
     : observeUnpaid(state, command);
@@ -126,7 +132,7 @@ export const isPaidStatus = (status: ChargeReport['status']): boolean =>
 
 function observeUnpaid(state: OpenPayment, { report, at }: Observation): PaymentEvent[] {
   if (state.status !== 'pending') return [];
-  const { subject, expiresAt } = state;
+  const { subject } = state;
   const { status } = report;
   if (status === 'cancelled' || status === 'refused') {
     const reason = `${status} at the gateway`;
@@ -134,8 +140,16 @@ function observeUnpaid(state: OpenPayment, { report, at }: Observation): Payment
       { type: 'PaymentRefused', data: { ...subject, reason, outcome: status, refusedAt: at } },
     ];
   }
-  const isOver = status === 'expired' || (status === 'pending' && at >= expiresAt);
-  return isOver ? [{ type: 'PaymentExpired', data: { ...subject, expiredAt: at } }] : [];
+  if (status === 'pending') return expiredBy(state, at);
+  return status === 'expired' ? [expired(state, at)] : [];
+}
+
+/** Its time may be over without the gateway's word; money that comes later is late money. */
+const expiredBy = (state: OpenPayment, at: string): PaymentEvent[] =>
+  state.status === 'pending' && at >= state.expiresAt ? [expired(state, at)] : [];
+
+function expired({ subject }: OpenPayment, expiredAt: string): PaymentEvent {
+  return { type: 'PaymentExpired', data: { ...subject, expiredAt } };
 }
 
 /** A refund or dispute of a payment that we never saw paid says both, in order. */
@@ -158,26 +172,21 @@ function paid(state: OpenPayment, observation: Observation): PaymentEvent {
   };
 }
 
-/** What became of money that had come. */
+/** What became of money that had come: how much went back, and whether the rest is disputed. */
 function observeMoney(state: OpenPayment, { report, at }: Observation): PaymentEvent[] {
   const { status, subject } = state;
   if (status === 'refunded' || status === 'charged_back') return [];
+  const parts = partsRefunded(state, report, at);
   switch (report.status) {
     case 'charged_back':
-      return [{ type: 'PaymentChargedBack', data: { ...subject, chargedBackAt: at } }];
+      return [...parts, { type: 'PaymentChargedBack', data: { ...subject, chargedBackAt: at } }];
     case 'refunded':
       return [refunded(state, subject.amountCents, at)];
     case 'disputed':
-      return status === 'disputed' ? [] : [disputed(state, true, at)];
+      return status === 'disputed' ? parts : [...parts, disputed(state, true, at)];
     case 'paid':
-      return status === 'disputed' ? [disputed(state, false, at)] : [];
-    case 'partially_refunded': {
-      const closing = status === 'disputed' ? [disputed(state, false, at)] : [];
-      const now = closing.reduce(evolve, state) as OpenPayment;
-      const totalCents = report.refundedCents ?? now.refundedCents;
-      const isMore = totalCents > now.refundedCents || now.status === 'paid';
-      return isMore ? [...closing, refunded(now, totalCents, at)] : closing;
-    }
+    case 'partially_refunded':
+      return status === 'disputed' ? [disputed(state, false, at), ...parts] : parts;
     case 'pending':
     case 'expired':
     case 'cancelled':
@@ -185,6 +194,15 @@ function observeMoney(state: OpenPayment, { report, at }: Observation): PaymentE
     case 'unknown':
       return [];
   }
+}
+
+/** Part of the money may go back while a dispute is open; all of it ends the payment. */
+function partsRefunded(state: OpenPayment, report: ChargeReport, at: string): PaymentEvent[] {
+  const totalCents = report.refundedCents ?? 0;
+  const isDisputed = report.status === 'disputed' || report.status === 'charged_back';
+  const isOfTheRest = isDisputed && totalCents >= state.subject.amountCents;
+  const isMore = totalCents > state.refundedCents && !isOfTheRest;
+  return isMore ? [refunded(state, totalCents, at)] : [];
 }
 
 function refunded({ subject }: OpenPayment, totalCents: number, at: string): PaymentEvent {

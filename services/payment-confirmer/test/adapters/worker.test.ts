@@ -1,6 +1,6 @@
 /**
- * Goal: what waits in a table is worked off as fast as there is room, however jobs end, and what is
- * under way is waited for at the end.
+ * Goal: what waits in a table is worked off as fast as there is room, however jobs end; one account
+ * does not take all the room; and what is under way is waited for at the end.
  * Method: a made-up table of 400 jobs of different lengths that nobody announces, polled hourly.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -28,7 +28,9 @@ await t.test('a backlog is worked off without being woken', async (t) => {
       if (finished.length === 400) all.resolve();
     },
     onError: (error) => t.fail(String(error)),
+    accountOf: (job) => (job % 2 === 0 ? 'a' : 'b'),
     concurrency: 8,
+    concurrencyPerAccount: 8,
     pollMs: 3_600_000,
   });
   await all.promise;
@@ -55,10 +57,52 @@ await t.test('a look that fails and a job that fails end nothing', async (t) => 
       if (job === 4) done.resolve();
     },
     onError: (error) => errors.push((error as Error).message),
+    accountOf: () => 'a',
     concurrency: 1,
+    concurrencyPerAccount: 1,
     pollMs: 5,
   });
   await done.promise;
   t.same(errors, ['look', 'job']);
+  await worker[Symbol.asyncDispose]();
+});
+
+await t.test('an account whose gateway hangs leaves room for the others', async (t) => {
+  const waiting = Array.from({ length: 40 }, (_, index) => ({
+    index,
+    account: index < 30 ? 'hangs' : 'fine',
+  }));
+  const hanging = Promise.withResolvers<void>();
+  const done: number[] = [];
+  const allFine = Promise.withResolvers<void>();
+  let most = 0;
+  let stuck = 0;
+  const worker = startWorker<(typeof waiting)[number]>({
+    // Oldest first, as the tables have it: those of the account that hangs stand in front.
+    async take(limit, busyAccounts) {
+      const free = waiting.filter(({ account }) => !busyAccounts.includes(account)).slice(0, limit);
+      for (const job of free) waiting.splice(waiting.indexOf(job), 1);
+      return free;
+    },
+    async run({ index, account }) {
+      if (account === 'hangs') {
+        stuck += 1;
+        most = Math.max(most, stuck);
+        await hanging.promise;
+        stuck -= 1;
+      }
+      done.push(index);
+      if (done.filter((one) => one >= 30).length === 10) allFine.resolve();
+    },
+    accountOf: ({ account }) => account,
+    onError: (error) => t.fail(String(error)),
+    concurrency: 6,
+    concurrencyPerAccount: 4,
+    pollMs: 10,
+  });
+  await allFine.promise;
+  t.ok(done.every((index) => index >= 30));
+  t.equal(most, 4);
+  hanging.resolve();
   await worker[Symbol.asyncDispose]();
 });

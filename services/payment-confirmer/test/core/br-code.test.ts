@@ -9,7 +9,12 @@ import { equal, notEqual } from 'node:assert/strict';
 import t from 'tap';
 import { brCodeProblem, crc16 } from '../../src/core/br-code.ts';
 import { disproofOf, mismatchOf } from '../../src/core/gateway.ts';
-import { defaultSchedule, nextCheckMs } from '../../src/core/schedule.ts';
+import {
+  defaultSchedule,
+  nextCheckMs,
+  nextFollowUp,
+  pauseAfterFailureMs,
+} from '../../src/core/schedule.ts';
 
 const woovi =
   '00020126580014br.gov.bcb.pix0136123e4567-e12b-12d1-a456-42665544000052040000530398654041.005802BR5915Call_me_Awesome6009Sao_Paulo622905259134e2866f71427abf001000063047029';
@@ -92,7 +97,7 @@ await t.test('comparison and schedule', async (t) => {
   const times: number[] = [];
   for (let nowMs: number | null = 0; nowMs !== null;) {
     const next: number | null = nextCheckMs(defaultSchedule, {
-      createdAtMs: 0,
+      openedAtMs: 0,
       expiresAtMs: minutes(30),
       nowMs,
     });
@@ -100,6 +105,14 @@ await t.test('comparison and schedule', async (t) => {
     nowMs = next;
   }
   t.same(times, [1, 3, 10, 30, 90, 30 + 1440].map(minutes));
-  const short = { createdAtMs: 0, expiresAtMs: minutes(2), nowMs: minutes(1) };
+  const short = { openedAtMs: 0, expiresAtMs: minutes(2), nowMs: minutes(1) };
   t.equal(nextCheckMs(defaultSchedule, short), minutes(2), 'none between expiry and the hour');
+
+  const followUp = (followUpsLeft: number) =>
+    nextFollowUp(defaultSchedule, { followUpsLeft, nowMs: 0 });
+  t.same(followUp(2), { atMs: minutes(10), left: 1 });
+  t.same(followUp(1), { atMs: minutes(60), left: 0 });
+  t.same(followUp(0), { atMs: null, left: 0 });
+  const pause = (age: number) => pauseAfterFailureMs(defaultSchedule, minutes(age));
+  t.same([0, 3, 40, 10_000].map(pause), [1, 1, 10, 60].map(minutes));
 });

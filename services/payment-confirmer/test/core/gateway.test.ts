@@ -37,6 +37,10 @@ await t.test('what the API does not tell', async (t) => {
     'an answer that says nothing closes nothing',
   );
   t.equal(after('paid', 'paid', 'disputed'), 'paid', 'settled for the seller');
+  const settled = after('partially_refunded', 'paid', 'disputed');
+  t.equal(settled, 'partially_refunded', 'and what went back went back');
+  t.equal(after('paid', null, 'charged_back'), 'charged_back', 'the API has no word for it');
+  t.equal(after('paid', null, 'charged_back', {}), 'paid');
   t.equal(after('paid', 'charged_back', 'disputed'), 'charged_back');
   t.equal(after('refunded', null, 'disputed'), 'refunded', 'what it does tell counts');
   t.equal(after('pending', 'disputed', 'pending'), 'pending', 'no money, no dispute');

@@ -125,6 +125,11 @@ await t.test('time: expiry only once it is over, late money is marked, no future
     given(created).when(observe('pending', after)).expect(expired);
     given(created).when(observe('expired', after)).expect(expired);
     given(created, expired).when(observe('pending', after)).expect();
+    // The gateway knows it no longer, or says what cannot be believed.
+    given(created).when({ type: 'wait', at: inTime }).expect();
+    given(created).when({ type: 'wait', at: after }).expect(expired);
+    given(created, paid()).when({ type: 'wait', at: after }).expect();
+    given().when({ type: 'wait', at: after }).expect();
     given(created, expired).when(observe('paid', after)).expect(paid(after, true));
     // Paid in time, heard of late: the payer did nothing wrong, but we had said it was over.
     const early = paid(after, true);
@@ -175,6 +180,22 @@ await t.test('money that goes back', async (t) => {
     given(...reopened)
       .when(partial)
       .expect(disputed(false));
+    // Part of it goes back while the dispute is open, in either order of hearing of it.
+    const half = { refundedCents: 500 };
+    const inDispute = observe('disputed', inTime, half);
+    given(created, paid(), disputed(true)).when(inDispute).expect(refunded(500));
+    given(created, paid()).when(inDispute).expect(refunded(500), disputed(true));
+    given(created, paid(), disputed(true))
+      .when(observe('paid', inTime, half))
+      .expect(disputed(false), refunded(500));
+    given(created, paid(), disputed(true), refunded(500))
+      .when(observe('paid', inTime, half))
+      .expect(disputed(false));
+    given(created, paid(), disputed(true))
+      .when(observe('charged_back', inTime, half))
+      .expect(refunded(500), chargedBack);
+    // Nobody says how much: nothing is made up.
+    given(created, paid()).when(observe('partially_refunded')).expect();
     // Nothing was heard between the opening and the refund.
     given(created).when(observe('refunded')).expect(paid(), refunded(1990));
     given(created).when(observe('disputed')).expect(paid(), disputed(true));
