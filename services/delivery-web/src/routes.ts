@@ -123,6 +123,7 @@ function viewOf(request: FastifyRequest, { delivery, page, cookies }: Opened) {
 /** Renders: the delivery itself, and each of the notices. */
 function createPages({ publicOrigin, pixelScriptUrl, pages }: RouteParts) {
   const purchaseScript = readScript('purchase-pixel.js');
+  const shownLaterScript = readScript('shown-later.js');
   const wayBackScript = readScript('way-back.js');
   const isSecure = publicOrigin.startsWith('https:');
 
@@ -131,21 +132,26 @@ function createPages({ publicOrigin, pixelScriptUrl, pages }: RouteParts) {
     if (fbp) reply.setCookie('_fbp', fbp, { ...options, encode: String });
     if (fbc) reply.setCookie('_fbc', fbc, { ...options, encode: String });
   }
+  function scriptOf({ pixel, isAhead }: Page): { script?: string; scriptData?: string } {
+    if (isAhead) return { script: shownLaterScript };
+    if (pixel === null) return {};
+    const data = {
+      pixel,
+      pixelScriptUrl,
+      beaconUrl: '/api/tracking/cookies',
+      addressWithoutToken: '/delivery/',
+    };
+    return { script: purchaseScript, scriptData: jsonForScript(data) };
+  }
   return {
     delivery(reply: FastifyReply, page: Page): Promise<string> {
       pages.inc({ result: 'open' });
       setCookies(reply, page.newCookies);
-      const data = {
-        pixel: page.pixel,
-        pixelScriptUrl,
-        beaconUrl: '/api/tracking/cookies',
-        addressWithoutToken: '/delivery/',
-      };
       return reply.viewAsync('delivery', {
         ...page,
         title: 'Seu pedido',
         nonce: reply.cspNonce,
-        ...(page.pixel ? { script: purchaseScript, scriptData: jsonForScript(data) } : {}),
+        ...scriptOf(page),
       });
     },
     notice(reply: FastifyReply, name: keyof typeof notices): Promise<string> {

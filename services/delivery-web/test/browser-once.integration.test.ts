@@ -1,7 +1,7 @@
 /**
  * Goal: a browser tells Meta of a purchase at most once, however many of its tabs look at it.
  * Method: headless Chromium on the served pages; tabs opened at once while Meta's script is held
- * back, reloaded, closed too early, and with a storage that is full.
+ * back, reloaded, closed too early, kept waiting for days, and with a storage that is full.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '@rastro/testing';
@@ -64,6 +64,45 @@ await t.test('two tabs at once, and a third while Meta’s script is still on it
   t.same(await reports(other), []);
   await short.close();
   t.equal((await reported(other)).length, 1);
+  await context.close();
+});
+
+await t.test('a tab that waited for days for its turn stays silent', async (t) => {
+  const paymentId = '019aa0f0-0000-7000-8000-00000000ffff';
+  const { address } = await serve({ paymentId, firstReportMs: Date.now() - 3_600_000 });
+  const { context, page } = await openPage();
+  let loads = 0;
+  await context.route('**/pixel/fbevents.js', () => {
+    loads += 1;
+  });
+  await page.goto(address, { waitUntil: 'commit' });
+  await eventually(() => {
+    if (loads === 0) throw new Error('the first tab does not fire');
+  });
+  const [late, inTime] = [await context.newPage(), await context.newPage()];
+  const waitsAs = async (place: number) =>
+    eventually(async () => {
+      const { pending } = await page.evaluate(() => navigator.locks.query());
+      if (pending.length < place) throw new Error('the tab does not wait yet');
+    });
+  for (const [tab, hours] of [
+    [late, 46],
+    [inTime, 45.9],
+  ] as const) {
+    await tab.goto(address);
+    await waitsAs(tab === late ? 1 : 2);
+    await tab.evaluate((ms) => {
+      const now = Date.now.bind(Date);
+      Date.now = () => now() + ms;
+    }, hours * 3_600_000);
+  }
+  await page.close();
+  await eventually(() => {
+    if (loads < 2) throw new Error('nobody fires');
+  });
+  t.equal(new URL(late.url()).pathname, new URL(address).pathname, 'too late');
+  t.equal(new URL(inTime.url()).pathname, '/delivery/', 'just in time');
+  t.equal(loads, 2);
   await context.close();
 });
 

@@ -37,14 +37,23 @@ async function startParts(stack: AsyncDisposableStack) {
       publicOrigin: 'http://localhost:8080',
       ...parts,
     });
+    // What the browser said it asks the delivery for: undefined for its user.
+    const purposes: unknown[] = [];
+    app.addHook('onRequest', async ({ url, headers }) => {
+      if (url.endsWith(knownToken)) purposes.push(headers['sec-purpose']);
+    });
     const beacons: unknown[] = [];
     app.post('/api/tracking/cookies', async (request, reply) => {
       beacons.push(request.body);
       return reply.code(204).send();
     });
     apps.defer(() => app.close());
+    const ahead = { prerender: [{ urls: [`/delivery/${knownToken}`], eagerness: 'immediate' }] };
+    const start = `<script type="speculationrules">${JSON.stringify(ahead)}</script>
+      <a href="/delivery/${knownToken}">to the delivery</a>`;
+    app.get('/start', async (_request, reply) => reply.type('text/html').send(start));
     const origin = await listen(app, { host: '127.0.0.1', port: 0 });
-    return { origin, address: `${origin}/delivery/${knownToken}`, beacons, views };
+    return { origin, address: `${origin}/delivery/${knownToken}`, beacons, views, purposes };
   }
 
   async function openPage(options: BrowserContextOptions = {}) {

@@ -160,6 +160,87 @@ await t.test('the token returns to the address once the Pixel is done', async (t
   await other.context.close();
 });
 
+await t.test('a slow Pixel never sees the token, whatever its user does meanwhile', async (t) => {
+  const paymentId = '019aa0f0-0000-7000-8000-00000000a10a';
+  const { address, origin } = await serve({ paymentId });
+  const { context, page } = await openPage();
+  const requests = requestsOf(context);
+  await context.route('https://example.com/**', (route) => route.fulfill({ body: 'a course' }));
+  // Meta's script comes late, and is ready to report only when another part of it has come too.
+  const [first, rest] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  await context.route(/fbevents\.js$/, async (route) => {
+    await first.promise;
+    const part = `${sandbox.url}/pixel/fbevents.js?rest`;
+    const body = `document.head.append(
+      Object.assign(document.createElement('script'), { src: '${part}' }));`;
+    await route.fulfill({ body, contentType: 'text/javascript' });
+  });
+  await context.route(/fbevents\.js\?rest$/, async (route) => {
+    await rest.promise;
+    await route.continue();
+  });
+  await page.clock.install();
+  await page.goto(address, { waitUntil: 'commit' });
+  const opening = context.waitForEvent('page');
+  await page.click('text=Acessar agora');
+  await (await opening).waitForLoadState();
+  // A headless browser shows all its tabs at once, so these are made by hand.
+  await page.evaluate(`document.dispatchEvent(new Event('visibilitychange'));
+    dispatchEvent(new Event('pagehide'));`);
+  await page.clock.runFor(60_000);
+  t.equal(new URL(page.url()).pathname, '/delivery/', 'while the script is awaited');
+  first.resolve();
+  await eventually(async () => {
+    const cookies = await context.cookies();
+    if (!cookies.some(({ name }) => name === `rastro_purchase_${paymentId}`)) {
+      throw new Error('the script has not run');
+    }
+  });
+  await page.clock.runFor(60_000);
+  t.equal(new URL(page.url()).pathname, '/delivery/', 'while it has not reported');
+  rest.resolve();
+  t.match(await reported(paymentId), [{ eventSourceUrl: `${origin}/delivery/` }]);
+  await eventually(async () => {
+    await page.clock.runFor(1_000);
+    if (page.url() !== address) throw new Error('the token is not back');
+  });
+  const toMeta = requests.filter((request) => request.url().startsWith(sandbox.url));
+  t.ok(toMeta.length >= 3, 'the script, its other part and the report');
+  t.same(await leaks(toMeta), []);
+  await context.close();
+});
+
+await t.test('where nothing can be stored the token is hidden, and found again', async (t) => {
+  const paymentId = '019aa0f0-0000-7000-8000-00000000a10b';
+  const { address, origin } = await serve({ paymentId });
+  const { context, page } = await openPage();
+  const forbidden = `get() { throw new DOMException('forbidden', 'SecurityError'); }`;
+  await context.addInitScript(`for (const name of ['localStorage', 'sessionStorage'])
+    Object.defineProperty(window, name, { ${forbidden} });`);
+  await page.goto(address);
+  t.match(await reported(paymentId), [{ eventSourceUrl: `${origin}/delivery/` }]);
+  t.equal(new URL(page.url()).pathname, '/delivery/');
+  await page.reload();
+  await page.waitForURL(address);
+  await context.close();
+});
+
+await t.test('a page rendered ahead tells and counts nothing until it is shown', async (t) => {
+  const paymentId = '019aa0f0-0000-7000-8000-00000000a10c';
+  const { origin, purposes, views } = await serve({ paymentId });
+  const { context, page } = await openPage();
+  await page.goto(`${origin}/start`);
+  await eventually(() => {
+    if (purposes.length === 0) throw new Error('nothing was rendered ahead');
+  });
+  t.same(views, []);
+  await page.click('text=to the delivery');
+  t.equal((await reported(paymentId)).length, 1);
+  t.same(purposes, ['prefetch;prerender', undefined], 'asked for again, once');
+  t.match(views, [{ paymentId, isPixelRendered: true }]);
+  await context.close();
+});
+
 await t.test('the page works without scripts and fits a phone', async (t) => {
   const long =
     'Método Completo de Emagrecimento Saudável em 21 Dias + Bônus Exclusivos (vitalício)';

@@ -86,7 +86,10 @@ await t.test('bots, previews, prefetches and HEAD are no openings', async (t) =>
   }
   t.equal((await open(undefined, {}, 'HEAD')).statusCode, 200);
   const prefetched = await open(undefined, { 'sec-purpose': 'prefetch' });
-  t.ok(prefetched.body.includes('1234567890'), 'a prefetched page may be shown later');
+  t.ok(prefetched.body.includes('href="https://example.com/ebook"'), 'the same page');
+  t.notOk(prefetched.body.includes('1234567890'), 'without the Pixel');
+  t.match(prefetched.body, 'prerenderingchange', 'asks again when it is shown');
+  t.same(prefetched.cookies, []);
   // A person last: once that opening is there, the others would be too.
   await open(undefined, { 'user-agent': `${chrome} last` });
   await eventually(() => {

@@ -58,6 +58,8 @@ export interface Page {
   /** The pool's, whether or not this page fires it. */
   readonly pixelId: string | null;
   readonly pixel: PurchasePixel | null;
+  /** Asked for ahead of its user, whose opening is another request. */
+  readonly isAhead: boolean;
   /** Cookies that this browser gets, so that its Pixel says what the server says. */
   readonly newCookies: MetaCookies;
 }
@@ -65,9 +67,8 @@ export interface Page {
 export function pageOf(delivery: Delivery, offer: Offer, opening: Opening): Page {
   const { click, productName, paymentId } = delivery;
   const pool = choosePool(delivery, click?.poolId ?? null, offer.pools);
-  const pixel =
-    opening.visitor === 'bot' ? null : purchasePixel({ ...delivery, pool, nowMs: opening.nowMs });
-  const isSetting = pixel !== null && opening.visitor === 'person';
+  const { visitor, nowMs } = opening;
+  const pixel = visitor === 'person' ? purchasePixel({ ...delivery, pool, nowMs }) : null;
   return {
     productName,
     price: formatMoney(delivery.amountCents, delivery.currency),
@@ -76,7 +77,8 @@ export function pageOf(delivery: Delivery, offer: Offer, opening: Opening): Page
     poolId: pool?.id ?? null,
     pixelId: purchasePixelId(pool),
     pixel,
-    newCookies: isSetting
+    isAhead: visitor === 'prefetch',
+    newCookies: pixel
       ? missingCookies(opening.cookies, delivery.cookies)
       : { fbp: null, fbc: null },
   };

@@ -21,6 +21,8 @@ export interface PurchasePixel {
   readonly trackingToken: string | null;
   /** The pool's: tells the beacon's receiver whose visitor this is. */
   readonly slug: string;
+  /** How long from now Meta still discards the browser's copy of it. */
+  readonly fireWithinMs: number;
 }
 
 export interface PurchaseFacts {
@@ -53,7 +55,9 @@ export function purchasePixel(facts: PurchaseFacts): PurchasePixel | null {
   if (pixelId === null || pool === null) return null;
   if (!hasConsent(click?.consent, pool)) return null;
   const { firstReportMs, nowMs } = facts;
-  if (firstReportMs !== null && nowMs - firstReportMs >= pixelWindowMs) return null;
+  // A purchase that Meta has not heard of may be told by the server from now on.
+  const fireWithinMs = (firstReportMs ?? nowMs) + pixelWindowMs - nowMs;
+  if (fireWithinMs <= 0) return null;
   const value = Number(centsToDecimal(facts.amountCents));
   const ids = [...(click?.externalIds ?? []), ...(leadExternalId === null ? [] : [leadExternalId])];
   return {
@@ -71,6 +75,7 @@ export function purchasePixel(facts: PurchaseFacts): PurchasePixel | null {
     },
     trackingToken: facts.trackingToken,
     slug: pool.slug,
+    fireWithinMs,
   };
 }
 

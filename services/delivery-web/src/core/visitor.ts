@@ -3,7 +3,8 @@ import { classify, type ClassReason, type HeaderTraits } from '@rastro/traffic';
 
 /**
  * `bot`: a program, a link preview or nobody who says a name; gets the page without the Pixel.
- * `prefetch`: a browser ahead of its user, who may come or not; gets the whole page, is not counted.
+ * `prefetch`: a browser ahead of its user, who may come or not; gets the page without
+ * the Pixel, which asks for itself again when it is shown, and is not counted.
  */
 export type Visitor = 'person' | 'prefetch' | 'bot';
 

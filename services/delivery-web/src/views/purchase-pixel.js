@@ -8,8 +8,10 @@
   const { pixel, pixelScriptUrl, beaconUrl, addressWithoutToken } = data;
   const markName = `rastro_${pixel.eventId}`;
   const addressWithToken = location.pathname;
-  const hideAtMostMs = 8000;
-  const hideAfterLoadMs = 3000;
+  // From the page's start and for this long: the browser's clock may differ from ours.
+  const startedMs = Date.now();
+  const { fireWithinMs } = pixel;
+  const quietMs = 3000;
   const cookiesWithinMs = 2000;
 
   function readCookie(name) {
@@ -37,24 +39,47 @@
   }
 
   /*
-   * The Pixel tells Meta the page's address, and whoever has the token has the purchase. While it
-   * reports, the address stands there without the token; a reload meanwhile finds its way back.
+   * The Pixel tells Meta the page's address as it stands when it reports, which may be long after
+   * its script was asked for, and whoever has the token has the purchase. So the address stands
+   * there without the token until the Pixel is done, whatever its user does meanwhile; a reload,
+   * or a way back to it, finds the token in the history's entry or, typed anew, in the tab.
    */
   function hideToken() {
     try {
       sessionStorage.setItem('rastro_delivery', addressWithToken);
-      history.replaceState(history.state, '', addressWithoutToken);
     } catch {
-      return; // without the way back the address stays as it is
+      // Forbidden or full: then the history's entry knows it.
     }
-    setTimeout(showToken, hideAtMostMs);
-    addEventListener('pagehide', showToken);
-    document.addEventListener('visibilitychange', showToken);
+    history.replaceState({ rastroDelivery: addressWithToken }, '', addressWithoutToken);
   }
 
   function showToken() {
-    if (location.pathname === addressWithToken) return;
-    history.replaceState(history.state, '', addressWithToken);
+    history.replaceState(null, '', addressWithToken);
+  }
+
+  /*
+   * A report to Meta and then a silence is the end. The browser lists what was answered or failed,
+   * but not a fetch whose answer nobody reads, so those are heard when they start. Who never
+   * reports, e.g. because a blocker forbids only that, leaves the address as it is.
+   */
+  function showTokenOnceReported() {
+    if (!window.PerformanceObserver) return;
+    let isReported = false;
+    let timer;
+    function hear(address) {
+      isReported ||= /\/tr\/?(\?|$)/.test(address);
+      clearTimeout(timer);
+      if (isReported) timer = setTimeout(showToken, quietMs);
+    }
+    const observer = new PerformanceObserver((list) => {
+      for (const { name } of list.getEntries()) hear(name);
+    });
+    observer.observe({ entryTypes: ['resource'] });
+    const fetch = window.fetch.bind(window);
+    window.fetch = (...call) => {
+      hear(String(call[0]?.url ?? call[0]));
+      return fetch(...call);
+    };
   }
 
   /** Meta's base code, without its automatic events: each of those would lack an event id. */
@@ -90,7 +115,7 @@
 
   /** The Pixel writes its cookies a little after it has loaded, and not all of them always. */
   function beaconOnceCookiesAreThere() {
-    const startedMs = Date.now();
+    const loadedMs = Date.now();
     let isSent = false;
     const send = () => {
       if (isSent) return;
@@ -99,7 +124,7 @@
       beacon();
     };
     const timer = setInterval(() => {
-      const isOver = Date.now() - startedMs > cookiesWithinMs;
+      const isOver = Date.now() - loadedMs > cookiesWithinMs;
       if (isOver || (readCookie('_fbp') && readCookie('_fbc'))) send();
     }, 100);
     addEventListener('pagehide', send);
@@ -120,12 +145,17 @@
   }
 
   function fire(makeRoom) {
-    if (isMarked()) return makeRoom();
+    // Who waited for the lock may have waited for days, and Meta would count a copy that late.
+    if (isMarked() || Date.now() - startedMs >= fireWithinMs) return makeRoom();
     hideToken();
+    showTokenOnceReported();
     const fbq = loadPixel((isLoaded) => {
-      if (isLoaded) mark();
-      else makeRoom();
-      setTimeout(showToken, isLoaded ? hideAfterLoadMs : 0);
+      if (isLoaded) {
+        mark();
+      } else {
+        makeRoom();
+        showToken();
+      }
       beaconOnceCookiesAreThere();
     });
     const { pixelId, externalIds, customData, eventId } = pixel;
@@ -134,7 +164,5 @@
     fbq('trackSingle', pixelId, 'Purchase', customData, { eventID: eventId });
   }
 
-  // A page that was rendered ahead of its user has no visitor yet.
-  if (!document.prerendering) return fireAlone();
-  document.addEventListener('prerenderingchange', fireAlone, { once: true });
+  fireAlone();
 })();

@@ -1,10 +1,13 @@
 /* A delivery page that was reloaded while its address stood without the token. */
 (() => {
   'use strict';
-  try {
-    const address = sessionStorage.getItem('rastro_delivery');
-    if (address && /^\/delivery\/[\w-]+$/.test(address)) location.replace(address);
-  } catch {
-    // no storage: the page says what to do
+  function addressInTab() {
+    try {
+      return sessionStorage.getItem('rastro_delivery');
+    } catch {
+      return null; // no storage: then without the history's entry the page says what to do
+    }
   }
+  const address = history.state?.rastroDelivery ?? addressInTab();
+  if (/^\/delivery\/[\w-]+\/?$/.test(address)) location.replace(address);
 })();

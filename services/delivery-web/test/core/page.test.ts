@@ -54,6 +54,7 @@ await t.test('the Pixel says what the server says', async (t) => {
     },
     trackingToken: base.trackingToken,
     slug: 'promo',
+    fireWithinMs: pixelWindowMs,
   });
   t.same(pixelOf({ click: null, trackingToken: null })?.externalIds, [hash('c')], 'organic');
   t.same(pixelOf({ leadExternalId: hash('a') })?.externalIds, [hash('a'), hash('b')], 'no doubles');
@@ -69,6 +70,7 @@ await t.test('it stays silent where it must', async (t) => {
   );
   t.equal(pixelOf({}, { pools: [] }), null, 'no pool');
   t.equal(pixelOf({}, { visitor: 'bot' }), null, 'a link preview');
+  t.equal(pixelOf({}, { visitor: 'prefetch' }), null, 'a page that asks again when it is shown');
   const withConsent = (consent: string) =>
     pixelOf({ click: { poolId: 'promo', consent, externalIds: [] } }) !== null;
   t.same(['granted', 'not_required', 'denied', 'unknown'].map(withConsent), [
@@ -83,7 +85,7 @@ await t.test('it stays silent where it must', async (t) => {
 });
 
 await t.test('47 h after the first report it is too late', async (t) => {
-  t.ok(pixelOf({ firstReportMs: nowMs - pixelWindowMs + 1 }));
+  t.equal(pixelOf({ firstReportMs: nowMs - pixelWindowMs + 1 })?.fireWithinMs, 1);
   t.equal(pixelOf({ firstReportMs: nowMs - pixelWindowMs }), null);
   t.equal(pixelWindowMs, 47 * 60 * 60 * 1000);
 });
