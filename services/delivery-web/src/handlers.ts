@@ -104,7 +104,7 @@ async function issueFor(
 /** All or nothing, in one transaction; every write is a merge, so a repeated batch is harmless. */
 export async function handleTraffic(sql: Sql, events: readonly RastroEvent[]): Promise<void> {
   // Two processes that merge the same journeys take their rows in the same order: no deadlock.
-  const inOrder = events.toSorted((a, b) => (a.correlationid < b.correlationid ? -1 : 1));
+  const inOrder = events.toSorted(byJourney);
   await sql.begin(async (tx) => {
     await saveClicks(
       tx,
@@ -114,4 +114,13 @@ export async function handleTraffic(sql: Sql, events: readonly RastroEvent[]): P
       if (event.type === 'BrowserSignalsCaptured') await saveBrowserCookies(tx, event);
     }
   });
+}
+
+/** Those of one journey are equal, so that they keep the order of the stream. */
+export function byJourney(
+  { correlationid: a }: Pick<RastroEvent, 'correlationid'>,
+  { correlationid: b }: Pick<RastroEvent, 'correlationid'>,
+): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }

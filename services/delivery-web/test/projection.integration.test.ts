@@ -11,7 +11,7 @@ import { connectPostgres, newId } from '@rastro/runtime';
 import { migratedDatabase, sampleEvent, startTestServers } from '@rastro/testing';
 import fc from 'fast-check';
 import t from 'tap';
-import { type CommerceEvent, handleCommerce, handleTraffic } from '../src/handlers.ts';
+import { byJourney, type CommerceEvent, handleCommerce, handleTraffic } from '../src/handlers.ts';
 
 const migrations = { name: 'delivery', path: join(import.meta.dirname, '../migrations') };
 
@@ -83,6 +83,15 @@ async function rowsOf({ paymentId, trackingToken }: ReturnType<typeof journey>) 
   };
   return JSON.parse(JSON.stringify(rows)) as Record<keyof typeof rows, unknown[]>;
 }
+
+await t.test('events of one journey are equal in the order of rows', async (t) => {
+  const journeys = ['a', 'b'].map((correlationid) => ({ correlationid }));
+  const signs = journeys.map((one) => journeys.map((other) => byJourney(one, other)));
+  t.same(signs, [
+    [0, -1],
+    [1, 0],
+  ]);
+});
 
 await t.test(
   'one payment told of by two processes at once, again and again: one delivery',
