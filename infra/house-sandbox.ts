@@ -20,9 +20,23 @@ export interface HouseSandbox {
 /** @throws {CatalogFileError} when somebody edited the demo's catalog into something wrong. */
 export async function startHouseSandbox(
   config: HouseConfig,
-  { publicOrigin, log }: { publicOrigin: string; log: Logger },
+  options: { publicOrigin: string; log: Logger },
 ): Promise<HouseSandbox> {
   const port = (await isPortFree(usualPort)) ? usualPort : await freePort();
+  try {
+    return await startOn(port, config, options);
+  } catch (error) {
+    // Another house took it in between.
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    return startOn(await freePort(), config, options);
+  }
+}
+
+async function startOn(
+  port: number,
+  config: HouseConfig,
+  { publicOrigin, log }: { publicOrigin: string; log: Logger },
+): Promise<HouseSandbox> {
   const catalog = parseCatalogYaml({
     text: readFileSync(catalogPath, 'utf8'),
     fileName: catalogPath,

@@ -35,7 +35,7 @@ for suite in $suites; do
   case $suite in
     check) RASTRO_TEST_RESULTS=$results sh infra/check.sh || true ;;
     integration)
-      suite 'integration tests' 2 180 packages services infra -name node_modules -prune -o \
+      suite 'integration tests' 3 180 packages services infra -name node_modules -prune -o \
         -name '*.integration.test.ts' -print
       ;;
     house)
@@ -43,10 +43,10 @@ for suite in $suites; do
         \( -name node_modules -o -path test/e2e -o -path test/browser -o -path test/chaos \) \
         -prune -o -name '*.test.ts' -print
       ;;
-    # These start whole constellations and measure time: one at a time.
-    e2e | browser | chaos)
-      if [ -d "test/$suite" ]; then suite "$suite tests" 1 600 "test/$suite" -name '*.test.ts'; fi
-      ;;
+    # Whole constellations, which mostly wait.
+    e2e) suite 'e2e tests' 2 600 test/e2e -name '*.test.ts' ;;
+    # These are told how long things take: one at a time.
+    browser | chaos) suite "$suite tests" 1 600 "test/$suite" -name '*.test.ts' ;;
     *)
       echo "unknown suite $suite; there are: check integration house e2e browser chaos" >&2
       exit 2
