@@ -185,6 +185,33 @@ await t.test(
   },
 );
 
+await t.test(
+  'after an outage all connections are back at once, however often they were tried',
+  async (t) => {
+    const pool = connectPostgres({
+      url: database.url,
+      schema: 'payments',
+      service: 'test',
+      maxConnections: 10,
+    });
+    t.teardown(() => pool.end({ timeout: 1 }));
+    const askAll = () =>
+      Promise.allSettled(Array.from({ length: 10 }, () => pool`select pg_sleep(0.05)`));
+    await askAll();
+    await servers.postgres.kill();
+    for (let tries = 0; tries < 5; tries += 1) await askAll();
+    await servers.postgres.start();
+    const startedMs = performance.now();
+    await eventually(async () => {
+      const answers = await askAll();
+      if (answers.some(({ status }) => status === 'rejected')) throw new Error('not yet');
+    });
+    const tookMs = performance.now() - startedMs;
+    // By the client's own rule it would be up to 20 s.
+    t.ok(tookMs < 5_000, `${Math.round(tookMs)} ms`);
+  },
+);
+
 await t.test('a second delivery of a message has no effect', async (t) => {
   // Connections of the killed server may still be in the pool; what they refuse is not committed.
   const deliver = (consumer = 'delivery-web__orders') =>
