@@ -80,7 +80,24 @@ export const paymentsRevalidate = defineRequest({
   reply: PaymentView,
 });
 
-/** Amounts are what of the payment stays with the seller: all of it, less what went back. */
+/** Amounts are what of the charge stays with the seller: all of it, less what went back. */
+const ReconciledCharge = {
+  accountId: CatalogId,
+  /** In the gateway's own word; null where it was not asked or knows no such charge. */
+  statusAtGateway: Nullable(Text(256)),
+  keptCentsBefore: Cents,
+  keptCentsHere: Cents,
+  /** Null where there is no answer that counts. */
+  keptCentsAtGateway: Nullable(Cents),
+  /** Before this question was asked. */
+  isDifferent: Type.Boolean(),
+  /** Null unless it was asked about just now: then it may be again after this long, or sooner. */
+  retryInMs: Nullable(Type.Integer({ minimum: 0 })),
+  /** Why it could not be asked, or what the answer contradicts; for people. */
+  problem: Nullable(Text(1024)),
+};
+
+/** Of one payment: the charge that counted until now, and beside it those that nobody was shown. */
 export const paymentsReconcile = defineRequest({
   subject: 'payments.reconcile',
   summary:
@@ -88,22 +105,13 @@ export const paymentsReconcile = defineRequest({
   request: Type.Object({ workspaceId: WorkspaceId, paymentId: Uuid }),
   reply: Type.Object({
     paymentId: Uuid,
-    /** Where the money is, or is awaited, now. */
-    accountId: CatalogId,
     amountCents: Cents,
     currency: Currency,
     statusBefore: PaymentStatus,
     statusHere: PaymentStatus,
-    /** In the gateway's own word; null where it was not asked or knows no such charge. */
-    statusAtGateway: Nullable(Text(256)),
-    keptCentsBefore: Cents,
-    keptCentsHere: Cents,
-    /** Null where there is no answer that counts. */
-    keptCentsAtGateway: Nullable(Cents),
-    /** Before this question was asked. */
-    isDifferent: Type.Boolean(),
-    /** Why it could not be asked, or what the answer contradicts; for people. */
-    problem: Nullable(Text(1024)),
+    ...ReconciledCharge,
+    /** One that was paid first is in `keptCentsHere`; one that was paid as well is in neither. */
+    strays: Type.Array(Type.Object(ReconciledCharge)),
   }),
 });
 

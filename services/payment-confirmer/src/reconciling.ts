@@ -8,7 +8,6 @@ import type { RequestResult } from '@rastro/messaging';
 import type { Sql } from '@rastro/runtime';
 import { findStrayAttempts } from './adapters/charge-attempts.ts';
 import {
-  type Charge,
   findCharge,
   isOpen,
   type OpenCharge,
@@ -17,10 +16,15 @@ import {
 } from './adapters/charges.ts';
 import { GatewayError } from './adapters/gateway-http.ts';
 import { evolve, initialState, type OpenPayment, type PaymentEvent } from './core/payment.ts';
-import { balanceAtGateway, balanceHere, isDifferent } from './core/reconciliation.ts';
+import {
+  balanceAtGateway,
+  balanceHere,
+  balanceOfStray,
+  isDifferent,
+} from './core/reconciliation.ts';
 import type { Schedule } from './core/schedule.ts';
 import { type Observe, streamOf } from './observing.ts';
-import type { ObserveStray } from './straying.ts';
+import { type AskAboutStray, type StrayAnswer, StrayAskedError } from './straying.ts';
 
 type Request = RequestOf<typeof paymentsReconcile>;
 type Reply = ReplyOf<typeof paymentsReconcile>;
@@ -28,12 +32,13 @@ type Reply = ReplyOf<typeof paymentsReconcile>;
 export interface ReconcilingOptions {
   readonly sql: Sql;
   readonly observe: Observe;
-  readonly observeStray: ObserveStray;
+  readonly askAboutStray: AskAboutStray;
   readonly schedule: Schedule;
 }
 
 export function reconcilePayment(options: ReconcilingOptions) {
   const { sql, schedule } = options;
+  const { minIntervalMs } = schedule;
   return async ({ workspaceId, paymentId }: Request): Promise<RequestResult<Reply>> => {
     const charge = await findCharge(sql, paymentId);
     if (!charge || !isOpen(charge) || charge.workspaceId !== workspaceId) {
@@ -41,46 +46,77 @@ export function reconcilePayment(options: ReconcilingOptions) {
       return { ok: false, error: { code: 'not_found', message } };
     }
     const before = await paymentOf(sql, paymentId);
-    const question = await takeQuestion(sql, paymentId, schedule.minIntervalMs);
-    if (!question) return { ok: true, value: replyOf(charge, before, before, notAsked(tooSoon)) };
-    const own = await askAbout(question, before, options);
-    const answer = await askAboutStrays(question.charge, own, options);
-    const after = await paymentOf(sql, paymentId);
-    const now = (await findCharge(sql, paymentId)) ?? charge;
-    return { ok: true, value: replyOf(now, before, after, answer) };
+    const question = await takeQuestion(sql, paymentId, minIntervalMs);
+    if (!question) {
+      const own = {
+        ...keyOf(charge),
+        answer: notAsked('asked less than a minute ago', minIntervalMs),
+      };
+      const unchanged = { charge, payment: before };
+      return { ok: true, value: replyOf([own], unchanged, unchanged) };
+    }
+    const asked = question.charge;
+    const own = { ...keyOf(asked), answer: await askAbout(question, before, options) };
+    const strays = await askAboutStrays(asked, options);
+    const payment = await paymentOf(sql, paymentId);
+    const now = await findCharge(sql, paymentId);
+    const after = { charge: now && isOpen(now) ? now : asked, payment };
+    return {
+      ok: true,
+      value: replyOf([own, ...strays], { charge: asked, payment: before }, after),
+    };
   };
 }
 
-/** What came of the questions; amounts as in the reply. */
-type Answer = Pick<Reply, 'statusAtGateway' | 'keptCentsAtGateway' | 'isDifferent' | 'problem'>;
+/** What came of the question about one charge; amounts as in the reply. */
+type Answer = Pick<
+  Reply,
+  'statusAtGateway' | 'keptCentsAtGateway' | 'isDifferent' | 'retryInMs' | 'problem'
+>;
 
-const tooSoon = 'asked less than a minute ago';
+interface ChargeKey {
+  readonly accountId: string;
+  readonly chargeId: string;
+}
 
-const notAsked = (problem: string): Answer => ({
+type Answered = ChargeKey & { readonly answer: Answer };
+
+const keyOf = ({ accountId, opened }: OpenCharge): ChargeKey => ({
+  accountId,
+  chargeId: opened.gatewayChargeId,
+});
+
+const notAsked = (problem: string, retryInMs: number | null): Answer => ({
   statusAtGateway: null,
   keptCentsAtGateway: null,
   isDifferent: false,
+  retryInMs,
   problem,
 });
 
 async function askAbout(
   question: Question,
   before: OpenPayment,
-  { observe }: ReconcilingOptions,
+  { observe, schedule }: ReconcilingOptions,
 ): Promise<Answer> {
   const observation = await observe(question).catch(unlessAway);
-  if (typeof observation === 'string') return notAsked(observation);
-  if (observation.kind === 'overtaken') return notAsked('asked by somebody else meanwhile');
-  const statusAtGateway = observation.report?.statusAtGateway.slice(0, 256) ?? null;
+  if (observation instanceof GatewayError) return notAsked(observation.message, null);
+  if (observation.kind === 'overtaken') {
+    return notAsked('asked by somebody else meanwhile', schedule.minIntervalMs);
+  }
+  const statusAtGateway = observation.report?.statusAtGateway ?? null;
+  const retryInMs = null;
   if (observation.kind === 'mismatch') {
     const { disproof: problem } = observation;
-    return { statusAtGateway, keptCentsAtGateway: null, isDifferent: true, problem };
+    const keptCentsAtGateway = null;
+    return { statusAtGateway, keptCentsAtGateway, isDifferent: true, retryInMs, problem };
   }
   const there = balanceAtGateway(observation.report, before);
   return {
     statusAtGateway,
     keptCentsAtGateway: there === null ? null : there.keptCents,
     isDifferent: there === null || isDifferent(balanceHere(before), there),
+    retryInMs,
     problem: observation.contradiction,
   };
 }
@@ -88,49 +124,52 @@ async function askAbout(
 /** Only a webhook asks about them otherwise, and if that is lost nobody does. */
 async function askAboutStrays(
   charge: OpenCharge,
-  own: Answer,
-  { sql, observeStray }: ReconcilingOptions,
-): Promise<Answer> {
-  let answer = own;
+  { sql, askAboutStray }: ReconcilingOptions,
+): Promise<Answered[]> {
   const { paymentId, amountCents } = charge;
-  for (const { accountId, chargeId } of await findStrayAttempts(sql, paymentId)) {
-    const stray = { charge, accountId, chargeId, isKnown: true };
-    const found = await observeStray(stray, `reconciliation-${paymentId}`).catch(unlessAway);
-    const hasMoney = found === 'accepted' || found === 'surplus';
-    const problem = strayProblem(accountId, found);
-    answer = {
-      ...answer,
-      keptCentsAtGateway: hasMoney
-        ? (answer.keptCentsAtGateway ?? 0) + amountCents
-        : answer.keptCentsAtGateway,
-      isDifferent: answer.isDifferent || hasMoney || found === 'mismatch',
-      problem: [answer.problem, problem].filter((text) => text !== null).join('; ') || null,
-    };
+  const answers: Answered[] = [];
+  for (const key of await findStrayAttempts(sql, paymentId)) {
+    const stray = { charge, ...key, isKnown: true };
+    const found = await askAboutStray(stray, `reconciliation-${paymentId}`).catch(unlessAway);
+    answers.push({ ...key, answer: strayAnswer(found, amountCents) });
   }
-  return answer;
+  return answers;
 }
 
-function strayProblem(accountId: string, found: string): string | null {
-  switch (found) {
-    case 'not_yet':
-    case 'nothing':
-    case 'not_found':
-      return null;
-    case 'accepted':
-      return `it was paid at ${accountId}, by a charge that nobody was shown`;
-    case 'surplus':
-      return `it was paid a second time at ${accountId}: give that back`;
-    case 'mismatch':
-      return `its other charge, at ${accountId}, is not what we asked for`;
-    default:
-      return `its other charge, at ${accountId}: ${found}`;
+function strayAnswer(found: StrayAnswer | GatewayError, amountCents: number): Answer {
+  if (found instanceof GatewayError) {
+    return notAsked(found.message, found instanceof StrayAskedError ? found.retryInMs : null);
   }
+  const { finding, report, disproof } = found;
+  const statusAtGateway = report?.statusAtGateway ?? null;
+  const there = report && balanceOfStray(report, amountCents);
+  // The gateway that knows no such charge has no money for it either.
+  const keptCents = report === null ? 0 : (there?.keptCents ?? null);
+  const isMismatch = finding === 'mismatch';
+  return {
+    statusAtGateway,
+    keptCentsAtGateway: isMismatch ? null : keptCents,
+    isDifferent: isMismatch || finding === 'accepted' || keptCents !== 0,
+    retryInMs: null,
+    problem: disproof === null ? strayProblem(finding, statusAtGateway, keptCents) : disproof,
+  };
+}
+
+function strayProblem(
+  finding: StrayAnswer['finding'],
+  statusAtGateway: string | null,
+  keptCents: number | null,
+): string | null {
+  if (keptCents === null) return `unknown status ${statusAtGateway}`;
+  if (finding === 'accepted') return 'the payment was paid by this charge, that nobody was shown';
+  const isSurplus = finding === 'surplus' && keptCents > 0;
+  return isSurplus ? 'the payment was paid a second time by this charge: give that back' : null;
 }
 
 /** A gateway that is away is an answer of its own kind: why there is none. */
-function unlessAway(error: unknown): string {
+function unlessAway(error: unknown): GatewayError {
   if (!(error instanceof GatewayError)) throw error;
-  return error.message;
+  return error;
 }
 
 async function paymentOf(sql: Sql, paymentId: string): Promise<OpenPayment> {
@@ -140,18 +179,36 @@ async function paymentOf(sql: Sql, paymentId: string): Promise<OpenPayment> {
   return state;
 }
 
-function replyOf(charge: Charge, before: OpenPayment, after: OpenPayment, answer: Answer): Reply {
-  const { paymentId, accountId, amountCents, currency } = charge;
+interface Standing {
+  /** The one that counts for the payment. */
+  readonly charge: OpenCharge;
+  readonly payment: OpenPayment;
+}
+
+/** @param answers the own charge's first. */
+function replyOf(answers: [Answered, ...Answered[]], before: Standing, after: Standing): Reply {
+  const { paymentId, amountCents, currency } = before.charge;
+  const keptBy = ({ accountId, chargeId }: ChargeKey, { charge, payment }: Standing): number => {
+    const counts = keyOf(charge);
+    const isIt = counts.accountId === accountId && counts.chargeId === chargeId;
+    return isIt ? balanceHere(payment).keptCents : 0;
+  };
+  const entryOf = ({ answer, ...key }: Answered) => ({
+    accountId: key.accountId,
+    keptCentsBefore: keptBy(key, before),
+    keptCentsHere: keptBy(key, after),
+    ...answer,
+    statusAtGateway: answer.statusAtGateway?.slice(0, 256) ?? null,
+    problem: answer.problem?.slice(0, 1024) ?? null,
+  });
+  const [own, ...strays] = answers;
   return {
     paymentId,
-    accountId,
     amountCents,
     currency,
-    statusBefore: before.status,
-    statusHere: after.status,
-    keptCentsBefore: balanceHere(before).keptCents,
-    keptCentsHere: balanceHere(after).keptCents,
-    ...answer,
-    problem: answer.problem?.slice(0, 1024) ?? null,
+    statusBefore: before.payment.status,
+    statusHere: after.payment.status,
+    ...entryOf(own),
+    strays: strays.map(entryOf),
   };
 }

@@ -46,7 +46,7 @@ import { createObserve } from './observing.ts';
 import { createOpenCharges } from './opening.ts';
 import { type ReconcilingOptions, reconcilePayment } from './reconciling.ts';
 import { addRoutes } from './routes.ts';
-import { createObserveStray } from './straying.ts';
+import { createAskAboutStray, createObserveStray } from './straying.ts';
 
 const service = 'payment-confirmer';
 const schema = 'payments';
@@ -94,7 +94,8 @@ export async function startService(config: Config, log: Logger): Promise<Running
   stack.use(await startOutboxRelay({ sql, schema, publish, onError }));
   const edges = { sql, chooseGateway, schedule, metrics, log };
   const observe = createObserve(edges);
-  const observeStray = createObserveStray(edges);
+  const askAboutStray = createAskAboutStray(edges);
+  const observeStray = createObserveStray(askAboutStray);
   const circuits = createCircuits(failover, log);
   const openCharge = createOpenCharges({ ...edges, circuits, failover, publicOrigin });
   const webhooks = stack.use(
@@ -102,7 +103,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   );
   stack.use(startReconciler({ ...edges, observe, onError }));
   const creating = { sql, catalog, openCharge, pixExpirySeconds };
-  stack.use(await answerRequests(nats, { ...edges, ...creating, observe, observeStray }));
+  stack.use(await answerRequests(nats, { ...edges, ...creating, observe, askAboutStray }));
   stack.use(startHousekeeping({ sql, webhookDays: config.webhookDays, onError }));
 
   const app = createHttpServer({ log, trustedProxies: config.trustedProxies });

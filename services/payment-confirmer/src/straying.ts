@@ -4,6 +4,7 @@
  */
 import { append, readStream } from '@rastro/event-store';
 import type { Logger, Sql, Transaction } from '@rastro/runtime';
+import { exchangeClocks, markSurplus, takeStrayQuestion } from './adapters/charge-attempts.ts';
 import { isOpen, lockCharge, markMoved, type OpenCharge } from './adapters/charges.ts';
 import { GatewayError } from './adapters/gateway-http.ts';
 import type { ChooseGateway } from './adapters/gateways.ts';
@@ -45,20 +46,52 @@ export type StrayFinding =
   | 'not_found'
   | 'mismatch';
 
-/** @throws {GatewayError} when the gateway cannot be asked right now. */
+export interface StrayAnswer {
+  readonly finding: StrayFinding;
+  /** Null when the gateway knows no such charge. */
+  readonly report: ChargeReport | null;
+  /** Why it is not what we asked for, with a mismatch; else null. */
+  readonly disproof: string | null;
+}
+
+/** The gateway's terms forbid to ask again so soon; its answer of just now was another question's. */
+export class StrayAskedError extends GatewayError {
+  readonly retryInMs: number;
+
+  constructor(retryInMs: number) {
+    super('asked less than a minute ago');
+    this.name = 'StrayAskedError';
+    this.retryInMs = retryInMs;
+  }
+}
+
+/**
+ * @throws {GatewayError} when the gateway cannot be asked right now, and as a
+ * {@link StrayAskedError} when it may not.
+ */
+export type AskAboutStray = (stray: Stray, causationId: string) => Promise<StrayAnswer>;
+
+/** The same for whoever needs only what came of it. */
 export type ObserveStray = (stray: Stray, causationId: string) => Promise<StrayFinding>;
 
-export function createObserveStray(options: StrayingOptions): ObserveStray {
+export function createObserveStray(askAboutStray: AskAboutStray): ObserveStray {
+  return async (stray, causationId) => (await askAboutStray(stray, causationId)).finding;
+}
+
+export function createAskAboutStray(options: StrayingOptions): AskAboutStray {
   const { sql, chooseGateway, metrics, log } = options;
   return async (stray, causationId) => {
     const { charge, accountId, chargeId, isKnown } = stray;
-    if (chargeId === null) return 'not_found';
+    const { paymentId, amountCents, currency } = charge;
+    const missing = { finding: 'not_found', report: null, disproof: null } as const;
+    if (chargeId === null) return missing;
     const choice = chooseGateway(accountId);
     if (!choice.ok) throw new GatewayError(choice.message);
-    const { kind } = choice.gateway;
+    const { kind, requeryIntervalMs } = choice.gateway;
+    const mayAsk = await takeStrayQuestion(sql, { paymentId, accountId }, requeryIntervalMs);
+    if (!mayAsk) throw new StrayAskedError(requeryIntervalMs);
     const report = await choice.gateway.getCharge(chargeId);
-    if (report === null) return 'not_found';
-    const { paymentId, amountCents, currency } = charge;
+    if (report === null) return missing;
     const unknown = { receiver: null, isTestMode: null };
     const expected = { chargeId, reference: paymentId, amountCents, currency, ...unknown };
     const isUnproven = report.reference === null && !isKnown;
@@ -66,16 +99,20 @@ export function createObserveStray(options: StrayingOptions): ObserveStray {
     if (disproof !== null) {
       metrics.mismatches.inc({ kind, source: 'gateway' });
       log.error({ paymentId, accountId, disproof }, 'a stray charge is not what we asked for');
-      return 'mismatch';
+      return { finding: 'mismatch', report, disproof };
     }
-    if (!hasMoney(report.status)) return report.status === 'pending' ? 'not_yet' : 'nothing';
-    const finding = await sql.begin((tx) => record(tx, { ...stray, report, causationId }));
-    if (finding === 'nothing') return finding;
+    if (!hasMoney(report.status)) {
+      const finding = report.status === 'pending' ? 'not_yet' : 'nothing';
+      return { finding, report, disproof };
+    }
+    const found = await sql.begin((tx) => record(tx, { ...stray, report, causationId }));
+    const { finding, isNews } = found;
+    if (finding === 'nothing' || !isNews) return { finding, report, disproof };
     metrics.strays.inc({ kind, outcome: finding });
     if (finding === 'accepted') metrics.payments.inc({ status: 'paid' });
     const line = { paymentId, accountId, chargeId, shownAccountId: charge.accountId };
     log.error(line, alarms[finding]);
-    return finding;
+    return { finding, report, disproof };
   };
 }
 
@@ -87,7 +124,7 @@ const alarms = {
 async function record(
   tx: Transaction,
   of: Stray & { readonly report: ChargeReport; readonly causationId: string },
-): Promise<'accepted' | 'surplus' | 'nothing'> {
+): Promise<{ readonly finding: 'accepted' | 'surplus' | 'nothing'; readonly isNews: boolean }> {
   const { accountId, report, causationId } = of;
   const { paymentId, workspaceId } = of.charge;
   const { chargeId: gatewayChargeId } = report;
@@ -96,10 +133,13 @@ async function record(
     isOpen(charge) &&
     charge.accountId === accountId &&
     charge.opened.gatewayChargeId === gatewayChargeId;
-  if (isOwn) return 'nothing';
+  if (isOwn) return { finding: 'nothing', isNews: false };
   const history = (await readStream(tx, streamOf(paymentId))) as unknown as PaymentEvent[];
   const state = history.reduce(evolve, initialState);
-  if (!isAwaitingMoney(state)) return 'surplus';
+  if (!isAwaitingMoney(state)) {
+    const key = { paymentId, accountId, chargeId: gatewayChargeId };
+    return { finding: 'surplus', isNews: await markSurplus(tx, key) };
+  }
   const at = new Date().toISOString();
   const events = decide(state, { type: 'observe', report, accountId, proof: 'requery', at });
   const circumstances = { workspaceId, time: at, causationId };
@@ -110,6 +150,7 @@ async function record(
   });
   const after = events.reduce(evolve, state);
   const status = after.status === 'none' ? charge.status : after.status;
+  await exchangeClocks(tx, { paymentId, accountId });
   await markMoved(tx, paymentId, { accountId, gatewayChargeId, status });
-  return 'accepted';
+  return { finding: 'accepted', isNews: true };
 }

@@ -60,6 +60,7 @@ export async function startOneAccount(options: AccountOptions): Promise<OneAccou
     },
     letMinutePass: async (paymentId) => {
       await sql`update charges set asked_at = null where payment_id = ${paymentId}`;
+      await sql`update charge_attempts set questioned_at = null where payment_id = ${paymentId}`;
       await sql`update webhooks set next_attempt_at = now() where processed_at is null`;
     },
     reconcile: async (paymentId) => {

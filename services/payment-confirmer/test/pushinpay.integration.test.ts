@@ -11,7 +11,8 @@ import { eventually } from '@rastro/testing';
 import t from 'tap';
 import { brCodeProblem } from '../src/core/br-code.ts';
 import { lastOutcome, startOneAccount, strangeReference } from './one-account.ts';
-import { eventOf, metricsOf } from './two-accounts.ts';
+import { startProxy } from './stand-ins.ts';
+import { eventOf, hurried, metricsOf } from './two-accounts.ts';
 import {
   atBank,
   bought,
@@ -199,4 +200,60 @@ await t.test('an answer that is lost leaves a second charge, whose money counts'
   await chargeAtBank(world, first, 'pay');
   await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid');
   t.match(await metricsOf(service.url), /stray_charges_total\{kind="pushinpay",outcome="accepted"/);
+});
+
+await t.test('a charge that nobody was shown has its minute, too', async (t) => {
+  await service[Symbol.asyncDispose]();
+  const questions: string[] = [];
+  await using proxy = await startProxy(world, async ({ method, url = '' }) => {
+    if (method === 'GET') questions.push(url.slice(url.lastIndexOf('/') + 1).toLowerCase());
+  });
+  const apiUrls = { ...world.config.apiUrls, pushinpay: `${proxy.url}/pushinpay` };
+  await using _ = await start(world, { apiUrls, failover: hurried });
+  await lose();
+  const checkoutId = newId();
+  proxy.setMode('swallow');
+  t.match(await buy(world, { botId, checkoutId }), { ok: false, error: { code: 'unavailable' } });
+  proxy.setMode('pass');
+  const { paymentId } = await bought(world, { botId, checkoutId });
+  const [, stray] = await chargesOf(world, paymentId);
+  if (!stray) throw new Error('two charges were wanted');
+  const id = stray.charge_id.toLowerCase();
+  const asked = () => questions.filter((one) => one === id).length;
+  // A lease of 12 s while it is being worked on; who has to wait for the minute is tried sooner or
+  // later than that.
+  const waiting = (count: number) =>
+    eventually(async () => {
+      const rows = await world.sql`
+        select 1 from webhooks where reference = ${paymentId} and outcome is null
+          and attempts > 0 and next_attempt_at > now() and next_attempt_at not between now() + interval '11 s'
+            and now() + interval '13 s'`;
+      if (rows.length !== count) throw new Error(`${rows.length} wait`);
+    });
+  const told = { ...(await toldOf(paymentId)), id: stray.charge_id };
+  t.equal(await account.post(JSON.stringify({ ...told, status: 'created' }), proof), 200);
+  await waiting(1);
+  t.equal(asked(), 1);
+  const other = { ...told, status: 'paid', end_to_end_id: newId() };
+  t.equal(await account.post(JSON.stringify(other), proof), 200);
+  await waiting(2);
+  t.equal(asked(), 1, 'two messages that differ, and one question');
+  t.same(typesOf(world, paymentId), ['PaymentCreated']);
+
+  await chargeAtBank(world, stray, 'pay');
+  await account.letMinutePass(paymentId);
+  await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid');
+  // It is the payment's own from now on, and its minute goes on: the other message still waits.
+  await world.sql`
+    update webhooks set next_attempt_at = now() where processed_at is null`;
+  await waiting(1);
+  t.equal(asked(), 2);
+  await account.letMinutePass(paymentId);
+  await eventually(async () => {
+    const rows = await world.sql<{ outcome: string | null }[]>`
+      select outcome from webhooks where reference = ${paymentId}`;
+    const outcomes = rows.map(({ outcome }) => outcome).join();
+    if (outcomes !== 'observed,observed') throw new Error(outcomes);
+  });
+  t.equal(asked(), 3);
 });

@@ -1,14 +1,13 @@
 /**
  * Goal: what webhooks lost is found whatever the status, within the budget of one question a
- * minute, and told with both sides' words and amounts; old webhooks are deleted, and no others.
+ * minute, and told with both sides' words and amounts, each account's apart.
  * Method: real NATS and Postgres, the sandbox's gateway with its webhooks lost, and two accounts.
  */
 import { paymentsReconcile, paymentsRevalidate } from '@rastro/events';
 import { ask } from '@rastro/messaging';
 import { newId } from '@rastro/runtime';
 import t from 'tap';
-import { startHousekeeping, sweep } from '../src/adapters/housekeeping.ts';
-import { botId, eventOf, hurried, startTwoAccounts } from './two-accounts.ts';
+import { botId, eventOf, hurried, metricsOf, startTwoAccounts } from './two-accounts.ts';
 import {
   atBank,
   bought,
@@ -63,7 +62,9 @@ await t.test('paid, refunded in part, in whole: each found once', async (t) => {
       keptCentsHere: 1990,
       keptCentsAtGateway: 1990,
       isDifferent: true,
+      retryInMs: null,
       problem: null,
+      strays: [],
     },
   });
   await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid');
@@ -93,7 +94,8 @@ await t.test('the budget is everybody’s', async (t) => {
   await ask(world.nats.connection, paymentsRevalidate, request);
   await atBank(world, paymentId, 'pay');
   const refused = { statusHere: 'pending', statusAtGateway: null, keptCentsAtGateway: null };
-  const tooSoon = { ...refused, isDifferent: false, problem: 'asked less than a minute ago' };
+  const problem = 'asked less than a minute ago';
+  const tooSoon = { ...refused, isDifferent: false, retryInMs: 60_000, problem };
   t.match(await reconcile(paymentId), { ok: true, value: tooSoon });
   t.equal(await asked(paymentId), 1);
   await world.sql`
@@ -145,7 +147,7 @@ await t.test('a gateway that is away, knows nothing, or says what cannot be', as
     return reply;
   };
   const says = (changes: object) => ({ status: 200, body: { ...charge, ...changes } });
-  const away = { statusAtGateway: null, isDifferent: false, problem: /503/ };
+  const away = { statusAtGateway: null, isDifferent: false, retryInMs: null, problem: /503/ };
   t.match(await told({ status: 503, body: {} }), away);
   const other = { statusAtGateway: 'paid', isDifferent: true, problem: /amountCents is 1989/ };
   t.match(await told(says({ status: 'paid', amount_cents: 1989 })), other);
@@ -157,73 +159,107 @@ await t.test('a gateway that is away, knows nothing, or says what cannot be', as
   t.match(await reconcileLater(paymentId), { statusHere: 'paid', isDifferent: true });
 });
 
-await t.test('a charge that nobody was shown, and whose webhook was lost', async (t) => {
+/** A payment with a second charge, that nobody was shown; its id came to be known after all. */
+async function strayed() {
   first.setMode('swallow');
-  const shown = await bought(world, { botId });
+  const { paymentId, pixCode } = await bought(world, { botId });
   settle();
-  const { paymentId } = shown;
   const charges = await chargesOf(world, paymentId);
-  const own = charges.find((charge) => charge.pix_code === shown.pixCode);
-  const stray = charges.find((charge) => charge.pix_code !== shown.pixCode);
+  const own = charges.find((charge) => charge.pix_code === pixCode);
+  const stray = charges.find((charge) => charge.pix_code !== pixCode);
   if (!own || !stray) throw new Error(`there are ${charges.length} charges`);
-  // The answer comes after all: its id is known from then on.
   await world.sql`
     update charge_attempts set gateway_charge_id = ${stray.charge_id}
     where payment_id = ${paymentId} and account_id = 'pix-sandbox'`;
-  const quiet = { accountId: 'pix-second', isDifferent: false, problem: null };
-  t.match(await reconcileLater(paymentId), { ...quiet, keptCentsAtGateway: 0 }, 'both unpaid');
+  return { paymentId, own, stray };
+}
+
+const unpaid = { keptCentsBefore: 0, keptCentsHere: 0, keptCentsAtGateway: 0 };
+const quiet = { ...unpaid, isDifferent: false, problem: null };
+const firstQuiet = { accountId: 'pix-sandbox', ...quiet };
+const secondQuiet = { accountId: 'pix-second', ...quiet };
+
+await t.test('a charge that nobody was shown, and whose webhook was lost', async (t) => {
+  const { paymentId, own, stray } = await strayed();
+  t.match(await reconcileLater(paymentId), { ...secondQuiet, strays: [firstQuiet] });
 
   await chargeAtBank(world, stray, 'pay');
-  t.match(await reconcileLater(paymentId), {
+  const accepted = {
     accountId: 'pix-sandbox',
-    statusBefore: 'pending',
-    statusHere: 'paid',
+    statusAtGateway: 'paid',
     keptCentsBefore: 0,
     keptCentsHere: 1990,
     keptCentsAtGateway: 1990,
     isDifferent: true,
-    problem: /paid at pix-sandbox, by a charge that nobody was shown/,
+    problem: /paid by this charge, that nobody was shown/,
+  };
+  // The shown one's gateway is away: its silence says nothing of the other's money, nor this of it.
+  const match = { method: 'GET', path: `/charges/${own.charge_id}` };
+  await setFaults(world, [lost, { api: 'pix', match, action: { status: 503, body: {} } }]);
+  t.match(await reconcileLater(paymentId), {
+    statusBefore: 'pending',
+    statusHere: 'paid',
+    accountId: 'pix-second',
+    keptCentsHere: 0,
+    keptCentsAtGateway: null,
+    isDifferent: false,
+    problem: /503/,
+    strays: [accepted],
   });
+  await setFaults(world, [lost]);
   await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid');
   t.match(eventOf(world, paymentId, 'PaymentPaid'), {
     causationid: `reconciliation-${paymentId}`,
     data: { accountId: 'pix-sandbox' },
   });
-  const settled = { accountId: 'pix-sandbox', isDifferent: false, problem: null };
-  t.match(await reconcileLater(paymentId), settled);
-  await chargeAtBank(world, own, 'pay');
-  t.match(await reconcileLater(paymentId), {
-    accountId: 'pix-sandbox',
-    keptCentsHere: 1990,
-    keptCentsAtGateway: 3980,
-    isDifferent: true,
-    problem: /a second time at pix-second: give that back/,
-  });
-  await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid');
 });
 
-await t.test('webhooks are kept for 90 days, in batches', async (t) => {
-  const { sql, config } = world;
-  const { webhookDays } = config;
-  t.equal(webhookDays, 90);
-  await sql`
-    insert into webhooks (account_id, webhook_id, kind, workspace_id, type, record, received_at)
-    select 'pix-sandbox', 'old-' || n, 'standard-webhooks', 'demo', 'charge.paid', '{}',
-      now() - interval '91 days' from generate_series(1, 5) as n`;
-  await sql`
-    insert into webhooks (account_id, webhook_id, kind, workspace_id, type, record, received_at)
-    values ('pix-sandbox', 'new', 'standard-webhooks', 'demo', 'charge.paid', '{}',
-      now() - interval '89 days')`;
-  t.same(await sweep(sql, { webhookDays, batch: 2 }), [2, 2, 1]);
-  const ids = async () => {
-    const rows = await sql<{ id: string }[]>`
-      select webhook_id as id from webhooks where webhook_id in ('new') or webhook_id like 'old-%'`;
-    return rows.map(({ id }) => id);
+await t.test('a payment that was paid twice is one alarm, until it is given back', async (t) => {
+  const { paymentId, own, stray } = await strayed();
+  await chargeAtBank(world, stray, 'pay');
+  await reconcileLater(paymentId);
+  await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid');
+  const kept = { keptCentsBefore: 1990, keptCentsHere: 1990, keptCentsAtGateway: 1990 };
+  const settled = { accountId: 'pix-sandbox', ...kept, isDifferent: false, problem: null };
+  t.match(await reconcileLater(paymentId), { ...settled, strays: [secondQuiet] });
+  await chargeAtBank(world, own, 'pay');
+  const problem = /a second time by this charge: give that back/;
+  const surplus = {
+    accountId: 'pix-second',
+    ...unpaid,
+    keptCentsAtGateway: 1990,
+    isDifferent: true,
+    problem,
   };
-  t.same(await ids(), ['new']);
-  // Stopping in the middle of the hour holds nothing up.
-  const problems: unknown[] = [];
-  const onError = (error: unknown) => void problems.push(error);
-  await startHousekeeping({ sql, webhookDays, onError })[Symbol.asyncDispose]();
-  t.same(problems, []);
+  for (const time of ['first', 'second', 'third']) {
+    t.match(await reconcileLater(paymentId), { ...settled, strays: [surplus] }, time);
+  }
+  t.match(
+    await metricsOf(service.url),
+    /stray_charges_total\{[^}]*outcome="surplus"[^}]*\} 1\n/,
+    'one alarm for one surplus',
+  );
+  await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid');
+  await chargeAtBank(world, own, 'refund');
+  t.match(await reconcileLater(paymentId), { ...settled, strays: [secondQuiet] }, 'given back');
+});
+
+await t.test('a charge that nobody was shown, of which something strange is told', async (t) => {
+  const { paymentId, stray } = await strayed();
+  const match = { method: 'GET', path: `/charges/${stray.charge_id}` };
+  const told = async (action: object, wanted: object) => {
+    await setFaults(world, [lost, { api: 'pix', match, action }]);
+    const own = { accountId: 'pix-second', keptCentsAtGateway: 0, isDifferent: false };
+    const strays = [{ accountId: 'pix-sandbox', ...wanted }];
+    t.match(await reconcileLater(paymentId), { ...own, problem: null, strays });
+    await setFaults(world, [lost]);
+  };
+  const says = (changes: object) => ({ status: 200, body: { ...stray, ...changes } });
+  const nobodyKnows = { keptCentsAtGateway: null, isDifferent: true };
+  await told(says({ status: 'on_hold' }), { ...nobodyKnows, problem: /unknown status on_hold/ });
+  await told(says({ amount_cents: 1 }), { ...nobodyKnows, problem: /amountCents is 1/ });
+  const away = { keptCentsAtGateway: null, isDifferent: false, problem: /503/ };
+  await told({ status: 503, body: {} }, away);
+  await told({ status: 404, body: {} }, { keptCentsAtGateway: 0, isDifferent: false });
+  await sees(world, paymentId, 'PaymentCreated');
 });

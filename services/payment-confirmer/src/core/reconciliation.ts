@@ -20,6 +20,12 @@ export function balanceAtGateway(report: ChargeReport, here: OpenPayment): Balan
   return balance(status, here.subject.amountCents, refundedCents ?? here.refundedCents);
 }
 
+/** The same for a charge that nobody was shown, of whose refunds we keep no account. */
+export function balanceOfStray(report: ChargeReport, amountCents: number): Balance | null {
+  const { status, refundedCents } = report;
+  return status === 'unknown' ? null : balance(status, amountCents, refundedCents ?? 0);
+}
+
 function balance(status: Balance['status'], amountCents: number, refundedCents: number): Balance {
   const isGone = !isPaidStatus(status) || status === 'refunded' || status === 'charged_back';
   // A gateway may count a refund in a dispute, or one that it only planned: never less than nothing.

@@ -6,7 +6,12 @@ import { sampleEvent } from '@rastro/testing';
 import t from 'tap';
 import type { ChargeReport } from '../../src/core/gateway.ts';
 import type { OpenPayment } from '../../src/core/payment.ts';
-import { balanceAtGateway, balanceHere, isDifferent } from '../../src/core/reconciliation.ts';
+import {
+  balanceAtGateway,
+  balanceHere,
+  balanceOfStray,
+  isDifferent,
+} from '../../src/core/reconciliation.ts';
 
 const subject = sampleEvent('PaymentPaid').data;
 const here = (status: OpenPayment['status'], refundedCents = 0): OpenPayment => ({
@@ -48,6 +53,12 @@ await t.test('what stays with the seller', (t) => {
   const there = balanceAtGateway(report('partially_refunded', null), here('paid', 300));
   t.equal(there?.keptCents, 1690, 'where the gateway does not say how much, as we know it');
   t.equal(balanceAtGateway(report('unknown', 0), here('paid')), null);
+  const stray = (status: ChargeReport['status'], refundedCents: number | null) =>
+    balanceOfStray(report(status, refundedCents), 1990)?.keptCents ?? null;
+  t.equal(stray('paid', null), 1990);
+  t.equal(stray('partially_refunded', 500), 1490);
+  t.equal(stray('pending', 0), 0);
+  t.equal(stray('unknown', 0), null);
   t.end();
 });
 
