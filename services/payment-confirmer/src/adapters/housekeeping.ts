@@ -1,7 +1,9 @@
-/** Deletes, every hour, what nobody will ask for any more. */
+/** Deletes, soon after the start and then every hour, what nobody will ask for any more. */
 import type { Sql } from '@rastro/runtime';
 
 const everyMs = 3_600_000;
+/** Also where it is started anew each hour; after the start itself, which has enough to do. */
+const firstAfterMs = 60_000;
 /** So that no statement holds the table's rows, or a connection, for long. */
 const batchRows = 5_000;
 
@@ -10,19 +12,23 @@ export interface HousekeepingOptions {
   /** After which webhooks are deleted, whatever became of them. */
   readonly webhookDays: number;
   readonly onError: (error: unknown) => void;
+  readonly firstAfterMs?: number;
 }
 
 export function startHousekeeping(options: HousekeepingOptions): AsyncDisposable {
   const { sql, webhookDays, onError } = options;
   const stop = new AbortController();
   let running: Promise<unknown> = Promise.resolve();
-  const timer = setInterval(() => {
-    running = sweep(sql, { webhookDays, signal: stop.signal }).catch(onError);
-  }, everyMs);
-  timer.unref();
+  let timer = planned(options.firstAfterMs ?? firstAfterMs);
+  function planned(inMs: number): NodeJS.Timeout {
+    return setTimeout(() => {
+      running = sweep(sql, { webhookDays, signal: stop.signal }).catch(onError);
+      timer = planned(everyMs);
+    }, inMs).unref();
+  }
   return {
     [Symbol.asyncDispose]: async () => {
-      clearInterval(timer);
+      clearTimeout(timer);
       stop.abort();
       await running;
     },
