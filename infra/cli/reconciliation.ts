@@ -16,45 +16,80 @@ export interface Reconciled {
   readonly problem: string | null;
 }
 
-/** Payments with money that stays with the seller, and how much that is. */
+/** One charge that was asked about: the payment's own, or one that nobody was shown. */
+type Entry = Pick<Reply, 'accountId' | 'isDifferent' | 'retryInMs' | 'problem'> & {
+  /** Null where nobody answered. */
+  readonly kept: { readonly before: number; readonly here: number } | null;
+  readonly keptCentsAtGateway: number | null;
+  readonly statusAtGateway: string | null;
+};
+
+/** The payment's own comes first. */
+function entriesOf({ accountId, reply, problem }: Reconciled): Entry[] {
+  if (reply === null) {
+    const nothing = { statusAtGateway: null, keptCentsAtGateway: null, kept: null };
+    return [{ accountId, isDifferent: false, retryInMs: null, problem, ...nothing }];
+  }
+  return [reply, ...reply.strays].map((charge) => ({
+    ...charge,
+    kept: { before: charge.keptCentsBefore, here: charge.keptCentsHere },
+  }));
+}
+
+/** It differed, or a gateway could not be asked for another reason than that it just was. */
+export const isToLookAt = (result: Reconciled): boolean =>
+  entriesOf(result).some(
+    ({ isDifferent, retryInMs, problem }) =>
+      isDifferent || (problem !== null && retryInMs === null),
+  );
+
+/** Null where nothing stands in the way of what was asked for. */
+export function retryInMsOf(result: Reconciled): number | null {
+  const waits = entriesOf(result).map(({ retryInMs }) => retryInMs ?? 0);
+  return Math.max(...waits) || null;
+}
+
+/** Charges with money that stays with the seller, and how much that is. */
 interface Sum {
   readonly payments: number;
   readonly cents: number;
 }
 
 /**
- * One account's payments in one currency. Those about which the gateway gave no answer that counts
- * are in `unclear` and in none of the three sums, which so can be compared.
+ * One account's charges in one currency, those included that nobody was shown. Those about which
+ * the gateway gave no answer that counts are in `unclear`, those that it was asked about just before
+ * in `askedJustNow`, and both in none of the three sums, which so can be compared.
  */
 export interface AccountBalance {
   readonly accountId: string;
   readonly currency: string;
   readonly charges: number;
   readonly unclear: number;
+  readonly askedJustNow: number;
   readonly hereBefore: Sum;
   readonly atGateway: Sum;
   readonly hereNow: Sum;
 }
 
 export function balances(results: readonly Reconciled[]): AccountBalance[] {
-  const keyOf = (result: Reconciled): string =>
-    `${result.reply?.accountId ?? result.accountId} ${result.currency}`;
-  const groups = Map.groupBy(results, keyOf);
+  const entries = results.flatMap((result) =>
+    entriesOf(result).map((entry) => ({ ...entry, currency: result.currency })),
+  );
+  const groups = Map.groupBy(entries, ({ accountId, currency }) => `${accountId} ${currency}`);
   return [...groups.keys()].sort().map((key) => {
     const [accountId = '', currency = ''] = key.split(' ');
     const group = groups.get(key) ?? [];
-    const clear = group
-      .map(({ reply }) => reply)
-      .filter((reply) => reply !== null)
-      .filter(({ keptCentsAtGateway }) => keptCentsAtGateway !== null);
+    const clear = group.filter(({ keptCentsAtGateway }) => keptCentsAtGateway !== null);
+    const askedJustNow = group.filter(({ retryInMs }) => retryInMs !== null).length;
     return {
       accountId,
       currency,
       charges: group.length,
-      unclear: group.length - clear.length,
-      hereBefore: sumOf(clear.map(({ keptCentsBefore }) => keptCentsBefore)),
+      unclear: group.length - clear.length - askedJustNow,
+      askedJustNow,
+      hereBefore: sumOf(clear.map(({ kept }) => kept?.before ?? 0)),
       atGateway: sumOf(clear.map(({ keptCentsAtGateway }) => keptCentsAtGateway ?? 0)),
-      hereNow: sumOf(clear.map(({ keptCentsHere }) => keptCentsHere)),
+      hereNow: sumOf(clear.map(({ kept }) => kept?.here ?? 0)),
     };
   });
 }
@@ -64,27 +99,34 @@ const sumOf = (amounts: readonly number[]): Sum => ({
   cents: amounts.reduce((sum, cents) => sum + cents, 0),
 });
 
-export function paymentRow({ paymentId, accountId, currency, status, ...rest }: Reconciled) {
-  const { reply, problem, amountCents } = rest;
-  return {
-    payment: paymentId,
-    account: reply?.accountId ?? accountId,
-    amount: formatMoney(amountCents, currency),
-    'here before': reply?.statusBefore ?? status,
-    'at gateway': reply?.statusAtGateway ?? '?',
-    'here now': reply?.statusHere ?? status,
-    problem,
-  };
+/** The payment's own charge, and below it those that nobody was shown. */
+export function paymentRows(result: Reconciled) {
+  const { paymentId, currency, amountCents, status, reply } = result;
+  return entriesOf(result).map(({ accountId, statusAtGateway, problem, kept }, index) => {
+    const isOwn = index === 0;
+    const here = reply?.statusHere ?? status;
+    return {
+      payment: paymentId,
+      account: accountId,
+      amount: formatMoney(amountCents, currency),
+      'here before': isOwn ? (reply?.statusBefore ?? status) : 'not shown',
+      'at gateway': statusAtGateway ?? '?',
+      'here now': isOwn || (kept?.here ?? 0) > 0 ? here : 'not shown',
+      problem,
+    };
+  });
 }
 
 export function accountRow(balance: AccountBalance) {
-  const { accountId, currency, charges, unclear, hereBefore, atGateway, hereNow } = balance;
+  const { accountId, currency, charges, unclear, askedJustNow } = balance;
+  const { hereBefore, atGateway, hereNow } = balance;
   const words = ({ payments, cents }: Sum): string =>
     `${payments} · ${formatMoney(cents, currency)}`;
   return {
     account: accountId,
     charges,
     unclear,
+    'asked just now': askedJustNow,
     'paid at gateway': words(atGateway),
     'paid here before': words(hereBefore),
     'paid here now': words(hereNow),

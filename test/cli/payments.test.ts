@@ -5,9 +5,15 @@
  * webhooks are lost.
  */
 import { join } from 'node:path';
-import { paymentsCreate, type RastroEvent } from '@rastro/events';
+import {
+  paymentsCreate,
+  paymentsReconcile,
+  type RastroEvent,
+  type ReplyOf,
+  type RequestOf,
+} from '@rastro/events';
 import { services } from '@rastro/infra/services';
-import { ask, connectNats } from '@rastro/messaging';
+import { ask, connectNats, serveRequests } from '@rastro/messaging';
 import { newId } from '@rastro/runtime';
 import { startSandbox } from '@rastro/sandbox';
 import {
@@ -79,7 +85,9 @@ async function atBank(paymentId: string, action: 'pay' | 'refund', body: object 
 
 const later = () => sql`update charges set asked_at = asked_at - interval '61 s'`;
 
-await t.test('nothing, then what was lost, then nothing any more', async (t) => {
+let old = '';
+
+await t.test('nothing, then what was lost', async (t) => {
   const nothing = await reconcile();
   t.equal(nothing.code, 0, nothing.output);
   t.match(nothing.output, 'nothing');
@@ -87,8 +95,8 @@ await t.test('nothing, then what was lost, then nothing any more', async (t) => 
   // Nobody listens at the webhooks' address.
   const paid = await bought();
   const refunded = await bought();
-  const unpaid = await bought();
-  const old = await bought();
+  await bought();
+  old = await bought();
   await sql`update charges set created_at = now() - interval '8 days' where payment_id = ${old}`;
   await atBank(paid, 'pay');
   await atBank(refunded, 'pay');
@@ -103,7 +111,13 @@ await t.test('nothing, then what was lost, then nothing any more', async (t) => 
     { ...found, paymentId: refunded, reply: { statusHere: 'partially_refunded' } },
   ]);
   t.equal(payments.length, 2, 'what did not differ is left out, and what is older than a week');
-  const account = { accountId: 'pix-sandbox', currency: 'BRL', charges: 3, unclear: 0 };
+  const account = {
+    accountId: 'pix-sandbox',
+    currency: 'BRL',
+    charges: 3,
+    unclear: 0,
+    askedJustNow: 0,
+  };
   const both = { payments: 2, cents: 1990 + 1500 };
   const sums = { hereBefore: { payments: 0, cents: 0 }, atGateway: both, hereNow: both };
   t.same(accounts, [{ ...account, ...sums }]);
@@ -113,11 +127,17 @@ await t.test('nothing, then what was lost, then nothing any more', async (t) => 
     types.map(({ type }) => type),
     ['PaymentCreated', 'PaymentPaid'],
   );
+});
 
-  const tooSoon = await reconcile('--status', 'pending', '--all');
-  t.equal(tooSoon.code, 1, tooSoon.output);
-  t.match(tooSoon.output, `${unpaid}`);
-  t.match(tooSoon.output, 'asked less than a minute ago');
+await t.test('the same once more, at once and a minute later', async (t) => {
+  // What was asked about just before is nothing that anybody has to look at.
+  const tooSoon = await reconcile('--no-wait');
+  t.equal(tooSoon.code, 0, tooSoon.output);
+  t.notMatch(tooSoon.output, 'asked less than a minute ago');
+  t.match(tooSoon.output, /pix-sandbox +3 +0 +3 +0 · /);
+  const told = await reconcile('--no-wait', '--status', 'pending', '--all');
+  t.equal(told.code, 0, told.output);
+  t.match(told.output, /pending .*asked less than a minute ago/);
 
   await later();
   const [again, nobodys] = await Promise.all([
@@ -133,8 +153,16 @@ await t.test('nothing, then what was lost, then nothing any more', async (t) => 
       .map((line) => line.split(/ {2,}/)),
     [
       ['3 of 3 asked about'],
-      ['account', 'charges', 'unclear', 'paid at gateway', 'paid here before', 'paid here now'],
-      ['pix-sandbox', '3', '0', '2 · R$ 34,90', '2 · R$ 34,90', '2 · R$ 34,90'],
+      [
+        'account',
+        'charges',
+        'unclear',
+        'asked just now',
+        'paid at gateway',
+        'paid here before',
+        'paid here now',
+      ],
+      ['pix-sandbox', '3', '0', '0', '2 · R$ 34,90', '2 · R$ 34,90', '2 · R$ 34,90'],
     ],
   );
   await later();
@@ -170,5 +198,102 @@ await t.test('misuse, and nobody there to ask', async (t) => {
   ]);
   t.equal(few.code, 1, few.output);
   t.match(jsonIn(few.output).accounts, [{ charges: 4, unclear: 4 }]);
-  t.match(many, { code: 1, output: /Given up: payments\.reconcile/ });
+  // Who stops early tells what there is.
+  const given = /Given up: payments\.reconcile[^]*\npix-many +(8|9|1[01]) +\1 +0 /;
+  t.match(many, { code: 1, output: given });
+});
+
+type Request = RequestOf<typeof paymentsReconcile>;
+type Reply = ReplyOf<typeof paymentsReconcile>;
+
+const unpaid = {
+  accountId: 'pix-b',
+  statusAtGateway: 'pending',
+  keptCentsBefore: 0,
+  keptCentsHere: 0,
+  keptCentsAtGateway: 0,
+  isDifferent: false,
+  retryInMs: null,
+  problem: null,
+};
+const silent = { statusAtGateway: null, keptCentsAtGateway: null };
+const away = { ...unpaid, ...silent, problem: 'the gateway is away' };
+const early = { ...unpaid, ...silent, retryInMs: 500, problem: 'asked just before' };
+
+/** Stands in for the service; resolves with what the command said of accounts, and each question. */
+async function answered(own: object, args: string[], replyTo: (asked: number) => Partial<Reply>) {
+  await sql`delete from charges where account_id <> 'pix-sandbox'`;
+  const asked: string[] = [];
+  await sql`
+    insert into charges (payment_id, checkout_id, workspace_id, account_id, bot_id, product_id,
+      product_name, amount_cents, currency, expires_in_seconds, state, gateway_charge_id, pix_code,
+      expires_at)
+    values (${newId()}, ${newId()}, 'demo', 'pix-b', 'bot-a', 'ebook', 'E-book', 1990, 'BRL', 1800,
+      'open', 'chg_b', 'code', now())`;
+  await using _ = await serveRequests(nats, {
+    definition: paymentsReconcile,
+    service: 'stand-in',
+    handle: async ({ paymentId }: Request) => {
+      asked.push(paymentId);
+      const common = { paymentId, amountCents: 1990, currency: 'BRL' };
+      const status = { statusBefore: 'pending', statusHere: 'pending' } as const;
+      const value = {
+        ...unpaid,
+        ...own,
+        ...common,
+        ...status,
+        strays: [],
+        ...replyTo(asked.length),
+      };
+      return { ok: true, value };
+    },
+  });
+  const { code, output } = await reconcile('--account', 'pix-b', ...args);
+  return { code, output, asked: asked.length };
+}
+
+await t.test(
+  'what was asked about just before is asked about once more, and no more',
+  async (t) => {
+    const told = /1 were asked about just before; once more in 1 s/;
+    const [paid, keptCents] = ['paid', 1990] as const;
+    const second = await answered(early, [], (asked) =>
+      asked === 1
+        ? {}
+        : { ...unpaid, statusHere: paid, keptCentsAtGateway: keptCents, isDifferent: true },
+    );
+    t.match(second, { code: 1, output: told, asked: 2 });
+    const never = await answered(early, [], () => ({}));
+    t.match(never, { code: 0, output: told, asked: 2 });
+    t.match(never.output, /pix-b +1 +0 +1 +0 · /);
+    const refused = await answered(early, [], (asked) => (asked === 1 ? {} : away));
+    t.match(refused, { code: 1, asked: 2 });
+    t.match(refused.output, /pix-b +1 +1 +0 +0 · /);
+    const outage = await answered(away, [], () => ({}));
+    t.match(outage, { code: 1, asked: 1 });
+  },
+);
+
+await t.test('money for a charge that nobody was shown is its own account’s', async (t) => {
+  const stray = {
+    ...unpaid,
+    accountId: 'pix-a',
+    statusAtGateway: 'paid',
+    keptCentsAtGateway: 1990,
+  };
+  const surplus = { ...stray, isDifferent: true, problem: 'paid a second time' };
+  const paid = { keptCentsBefore: 1990, keptCentsHere: 1990, keptCentsAtGateway: 1990 };
+  const both = await answered(paid, [], () => ({ strays: [surplus] }));
+  t.equal(both.code, 1);
+  t.match(both.output, /pix-a +1 +0 +0 +1 · R\$ 19,90 +0 · R\$ 0,00 +0 · R\$ 0,00/);
+  t.match(both.output, /pix-b +1 +0 +0 +1 · R\$ 19,90 +1 · R\$ 19,90 +1 · R\$ 19,90/);
+  t.match(both.output, /pix-a +R\$ 19,90 +not shown +paid +not shown +paid a second time/);
+  const json = await answered(away, ['--json'], () => ({ strays: [surplus] }));
+  t.match(jsonIn(json.output).accounts, [
+    { accountId: 'pix-a', unclear: 0, atGateway: { payments: 1, cents: 1990 } },
+    { accountId: 'pix-b', unclear: 1, atGateway: { payments: 0, cents: 0 } },
+  ]);
+  const unasked = { ...early, accountId: 'pix-a' };
+  const later = await answered({}, ['--no-wait'], () => ({ strays: [unasked] }));
+  t.match(later, { code: 0, output: /pix-a +1 +0 +1 +0 · / });
 });

@@ -6,7 +6,14 @@ import { connectPostgres, type Sql } from '@rastro/runtime';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { connection } from '../connection.ts';
 import { misuse, printJson, printRows, say, sayAside } from '../output.ts';
-import { accountRow, balances, paymentRow, type Reconciled } from '../reconciliation.ts';
+import {
+  accountRow,
+  balances,
+  isToLookAt,
+  paymentRows,
+  type Reconciled,
+  retryInMsOf,
+} from '../reconciliation.ts';
 
 type Status = ReplyOf<typeof paymentsReconcile>['statusHere'];
 
@@ -31,6 +38,7 @@ interface Options {
   readonly status?: readonly Status[];
   readonly all?: boolean;
   readonly json?: boolean;
+  readonly wait: boolean;
 }
 
 export function addPaymentsCommands(program: Command): void {
@@ -38,7 +46,7 @@ export function addPaymentsCommands(program: Command): void {
   payments
     .command('reconcile')
     .description(
-      'asks the gateways about every charge, records what was missed, and prints what differed; exits with 1 when something did',
+      'asks the gateways about every charge, records what was missed, and prints what differed; exits with 1 when something did, or a gateway could not be asked',
     )
     .addOption(
       new Option('--since <when>', 'charges made from then on: 12h, 7d, or a time')
@@ -50,6 +58,7 @@ export function addPaymentsCommands(program: Command): void {
     .option('--workspace <id>', 'only of this workspace')
     .addOption(new Option('--status <status...>', 'as it is here').choices(statuses))
     .option('--all', 'prints those, too, that did not differ')
+    .option('--no-wait', 'does not ask again, a minute later, what was asked about just before')
     .option('--json', 'amounts in cents')
     .action(reconcile);
 }
@@ -83,14 +92,15 @@ async function reconcile(options: Options): Promise<void> {
   try {
     const charges = await listCharges(sql, options);
     await using nats = await connect();
-    const results = await askAll(nats, charges);
-    const found = results.filter(({ reply, problem }) => reply?.isDifferent || problem !== null);
-    if (found.length > 0) process.exitCode = 1;
+    const first = await askAll(nats, charges);
+    const { results, givenUp } = options.wait ? await askAgain(nats, first) : first;
+    const found = results.filter(isToLookAt);
+    if (found.length > 0 || givenUp !== null) process.exitCode = 1;
     const shown = all ? results : found;
     const accounts = balances(results);
     if (json) return printJson({ payments: shown, accounts });
     if (shown.length > 0) {
-      printRows(shown.map(paymentRow));
+      printRows(shown.flatMap(paymentRows));
       say('');
     }
     printRows(accounts.map(accountRow));
@@ -127,19 +137,31 @@ const answerWithinMs = 30_000;
 const maxUnanswered = 8;
 const progressEveryMs = 2_000;
 
-async function askAll(nats: Nats, charges: readonly Charge[]): Promise<Reconciled[]> {
+/** Nobody is known to want more than a minute between two questions. */
+const maxWaitMs = 2 * minute;
+
+interface Asked {
+  /** In the order of the charges; those that were not tried are left out. */
+  readonly results: readonly Reconciled[];
+  /** Why the rest was not tried. */
+  readonly givenUp: string | null;
+}
+
+async function askAll(nats: Nats, charges: readonly Charge[]): Promise<Asked> {
   const results: Reconciled[] = [];
   const waiting = charges.values();
   let unanswered = 0;
+  let givenUp = null as string | null;
   const progress = (): void => sayAside(`${results.length} of ${charges.length} asked about`);
   const timer = setInterval(progress, progressEveryMs);
   async function work(): Promise<void> {
     for (const charge of waiting) {
       const pause = delay(pauseMs);
       const result = await askAbout(nats, charge);
-      unanswered = result.reply === null ? unanswered + 1 : 0;
-      if (unanswered >= maxUnanswered) throw new Error(`Given up: ${result.problem}`);
       results.push(result);
+      unanswered = result.reply === null ? unanswered + 1 : 0;
+      if (unanswered >= maxUnanswered) givenUp ??= result.problem;
+      if (givenUp !== null) return;
       await pause;
     }
   }
@@ -149,9 +171,28 @@ async function askAll(nats: Nats, charges: readonly Charge[]): Promise<Reconcile
     clearInterval(timer);
     progress();
   }
-  const place = new Map(charges.map(({ paymentId }, index) => [paymentId, index]));
-  const placeOf = ({ paymentId }: Reconciled): number => place.get(paymentId) ?? 0;
-  return results.sort((a, b) => placeOf(a) - placeOf(b));
+  if (givenUp !== null) sayAside(`Given up: ${givenUp}`);
+  return { results: inOrderOf(charges, results), givenUp };
+}
+
+function inOrderOf(charges: readonly Charge[], results: readonly Reconciled[]): Reconciled[] {
+  const found = new Map(results.map((result) => [result.paymentId, result]));
+  return charges.flatMap(({ paymentId }) => found.get(paymentId) ?? []);
+}
+
+/** Once more, and once only, about those that somebody else had asked about just before. */
+async function askAgain(nats: Nats, first: Asked): Promise<Asked> {
+  if (first.givenUp !== null) return first;
+  // What differed is told as it is: its second answer would say that it does not any more.
+  const early = first.results.filter((result) => !isToLookAt(result) && retryInMsOf(result));
+  if (early.length === 0) return first;
+  const longestMs = early.reduce((ms, result) => Math.max(ms, retryInMsOf(result) ?? 0), 0);
+  const waitMs = Math.min(longestMs, maxWaitMs);
+  const seconds = Math.ceil(waitMs / 1_000);
+  sayAside(`${early.length} were asked about just before; once more in ${seconds} s`);
+  await delay(waitMs);
+  const { results, givenUp } = await askAll(nats, early);
+  return { results: inOrderOf(first.results, [...first.results, ...results]), givenUp };
 }
 
 async function askAbout(nats: Nats, charge: Charge): Promise<Reconciled> {
