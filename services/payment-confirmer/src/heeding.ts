@@ -18,7 +18,7 @@ import { mismatchOf } from './core/gateway.ts';
 import type { Schedule } from './core/schedule.ts';
 import { type Cause, identityOf, type Observe } from './observing.ts';
 import type { OpenCharges } from './opening.ts';
-import type { ObserveStray } from './straying.ts';
+import { type ObserveStray, StrayAskedError } from './straying.ts';
 
 export interface WebhookOptions {
   readonly sql: Sql;
@@ -43,6 +43,7 @@ export function processWebhook(options: WebhookOptions) {
     try {
       return await act(await withChargeId(webhook, options), options);
     } catch (error) {
+      if (error instanceof StrayAskedError) return { retryInMs: error.retryInMs / 6 };
       const { id, accountId, attempts } = webhook;
       if (ageMs(webhook) < giveUpAfterMs) {
         log.warn({ err: error, webhook: id, accountId, attempts }, 'a webhook has to wait');

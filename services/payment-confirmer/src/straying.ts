@@ -92,8 +92,10 @@ export function createAskAboutStray(options: StrayingOptions): AskAboutStray {
     if (!mayAsk) throw new StrayAskedError(requeryIntervalMs);
     const report = await choice.gateway.getCharge(chargeId);
     if (report === null) return missing;
-    const unknown = { receiver: null, isTestMode: null };
-    const expected = { chargeId, reference: paymentId, amountCents, currency, ...unknown };
+    // Another account, so another receiver; but play money never pays for a real charge.
+    const { isTestMode } = charge.opened;
+    const what = { reference: paymentId, amountCents, currency };
+    const expected = { chargeId, ...what, receiver: null, isTestMode };
     const isUnproven = report.reference === null && !isKnown;
     const disproof = isUnproven ? 'the reference is not told' : disproofOf(expected, report);
     if (disproof !== null) {
@@ -151,6 +153,8 @@ async function record(
   const after = events.reduce(evolve, state);
   const status = after.status === 'none' ? charge.status : after.status;
   await exchangeClocks(tx, { paymentId, accountId });
-  await markMoved(tx, paymentId, { accountId, gatewayChargeId, status });
+  const { receiver, isTestMode } = report;
+  const place = { accountId, gatewayChargeId, receiver, isTestMode };
+  await markMoved(tx, paymentId, { ...place, status });
   return { finding: 'accepted', isNews: true };
 }

@@ -39,6 +39,9 @@ async function strayed() {
 await t.test('the charge that nobody was shown is paid', async (t) => {
   await using service = await start(world, { failover: hurried });
   const { paymentId, own, stray, checkoutId, pixCode } = await strayed();
+  // As the gateway of the shown one told it; the other is another seller's number.
+  await world.sql`
+    update charges set receiver = 'of-the-second', told_cents = 1 where payment_id = ${paymentId}`;
   await chargeAtBank(world, stray, 'pay');
   await sees(world, paymentId, 'PaymentCreated', 'PaymentPaid');
   t.match(eventOf(world, paymentId, 'PaymentCreated'), { data: { accountId: 'pix-second' } });
@@ -46,6 +49,9 @@ await t.test('the charge that nobody was shown is paid', async (t) => {
   t.match(eventOf(world, paymentId, 'PaymentPaid'), { workspaceid: 'demo', data: paid });
   t.match(await metricsOf(service.url), /stray_charges_total\{[^}]*outcome="accepted"[^}]*\} 1/);
   t.match(await bought(world, { botId, checkoutId }), { status: 'paid', pixCode });
+  const [row] = await world.sql`
+    select receiver, told_cents from charges where payment_id = ${paymentId}`;
+  t.same(row, { receiver: null, toldCents: null }, 'compared with its own account from now on');
   // The message once more, and the customer pays what he was shown as well.
   const delivery = { accountId: 'pix-sandbox' };
   t.equal(await deliver(world, paidBody(stray), delivery), 200);

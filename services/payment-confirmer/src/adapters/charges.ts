@@ -145,11 +145,17 @@ export async function markAnswered(
 export async function markMoved(
   tx: Transaction,
   paymentId: string,
-  changes: { accountId: string; gatewayChargeId: string; status: PaymentStatus },
+  changes: {
+    accountId: string;
+    gatewayChargeId: string;
+    receiver: string | null;
+    isTestMode: boolean | null;
+    status: PaymentStatus;
+  },
 ): Promise<void> {
   await tx`
     update charges set ${tx(changes)}, asked_count = asked_count + 1,
-      answered_count = asked_count + 1, next_check_at = null
+      answered_count = asked_count + 1, next_check_at = null, told_cents = null
     where payment_id = ${paymentId}`;
 }
 
