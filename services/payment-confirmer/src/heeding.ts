@@ -81,7 +81,7 @@ async function act(webhook: StoredWebhook, options: WebhookOptions): Promise<Web
   };
   const known = await findHinted(sql, webhook);
   if (!known) {
-    log.warn(
+    log.info(
       { webhook: id, accountId, type: webhook.type },
       'a webhook is about no charge of ours',
     );

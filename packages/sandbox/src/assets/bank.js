@@ -85,7 +85,14 @@ function actionsOf(charge) {
     return [{ label: 'Pagar atrasado', action: 'pay', look: 'quiet', body: { force: true } }];
   }
   if (status === 'paid') return [refund, { label: 'Contestar', action: 'dispute', look: 'danger' }];
-  if (status === 'partially_refunded' || status === 'disputed') return [refund];
+  if (status === 'partially_refunded') return [refund];
+  if (status === 'disputed') {
+    return [
+      { label: 'Loja ganha', action: 'settle', look: 'quiet', body: { won: true } },
+      { label: 'Loja perde', action: 'settle', look: 'danger', body: { won: false } },
+      refund,
+    ];
+  }
   return [];
 }
 
