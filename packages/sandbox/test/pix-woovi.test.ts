@@ -148,6 +148,17 @@ await t.test('paid, refunded in parts, found by the payment', async (t) => {
     transaction: { value: 1990, endToEndId, charge: { correlationID } },
   });
   t.equal((await api.get('/transaction/E0')).status, 400);
+  t.match((await api.get(`/transaction?charge=${correlationID}`)).body, {
+    pageInfo: { totalCount: 1, hasNextPage: false },
+    transactions: [{ type: 'PAYMENT', endToEndId, charge: { correlationID } }],
+  });
+  t.match((await api.get('/transaction')).body, { transactions: [{ endToEndId }] });
+  t.match(await api.get('/transaction?charge=none'), { status: 400, body: { error: String } });
+  const foreign = client(sandbox.url, 'app-two');
+  t.equal((await foreign.get(`/transaction?charge=${correlationID}`)).status, 400);
+  t.same((await foreign.get('/transaction')).body['transactions'], []);
+  t.equal((await foreign.get(`/dispute/${endToEndId}`)).status, 400);
+  t.match(await api.get(`/dispute/${endToEndId}`), { status: 400, body: { error: String } });
   t.equal((await client(sandbox.url, 'app-two').get(`/transaction/${endToEndId}`)).status, 400);
 });
 
@@ -214,6 +225,27 @@ await t.test(
     t.ok(shop.received.slice(3).every(isProven));
   },
 );
+
+await t.test('a dispute is asked for by the payment, and the charge stays COMPLETED', async (t) => {
+  await using sandbox = await start({ world: worldWith() });
+  const api = client(sandbox.url);
+  await api.create();
+  await api.act('pay');
+  const { body } = await call<{ end_to_end_id: string }[]>(`${sandbox.url}/control/pix/charges`);
+  const endToEndId = body[0]?.end_to_end_id ?? '';
+  for (const [action, wish, status] of [
+    ['dispute', {}, 'OPENED'],
+    ['settle', { won: true }, 'REJECTED'],
+    ['dispute', {}, 'OPENED'],
+    ['settle', { won: false }, 'ACCEPTED'],
+  ] as const) {
+    await api.act(action, wish);
+    t.match((await api.get(`/dispute/${endToEndId}`)).body, {
+      dispute: { status, endToEndId, type: 'CHARGEBACK', value: 1990 },
+    });
+    t.match((await api.get(`/charge/${correlationID}`)).body, { charge: { status: 'COMPLETED' } });
+  }
+});
 
 await t.test('a restart: charges, refunds and webhooks that wait are still there', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'sandbox-woovi-'));

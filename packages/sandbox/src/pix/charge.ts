@@ -35,6 +35,8 @@ export interface Charge {
   endToEndId: string | null;
   refundedCents: number;
   refunds: readonly Refund[];
+  /** How the last dispute stands, for the seller; none where nobody disputed it. */
+  dispute?: 'open' | 'won' | 'lost';
   /** Handed back as it came, where a gateway does so. */
   metadata?: Readonly<Record<string, unknown>>;
 }
@@ -111,17 +113,19 @@ export function disputeCharge(charge: Charge): Change {
   if (charge.status !== 'paid' && charge.status !== 'partially_refunded') {
     return refuse(charge, 'disputed');
   }
-  return { ok: true, charge: { ...charge, status: 'disputed' }, news: 'charge.disputed' };
+  const disputed: Charge = { ...charge, status: 'disputed', dispute: 'open' };
+  return { ok: true, charge: disputed, news: 'charge.disputed' };
 }
 
 /** @param isWon for the seller */
 export function settleDispute(charge: Charge, isWon: boolean): Change {
   if (charge.status !== 'disputed') return refuse(charge, 'settled');
   if (!isWon) {
-    return { ok: true, charge: { ...charge, status: 'charged_back' }, news: 'charge.dispute_lost' };
+    const lost: Charge = { ...charge, status: 'charged_back', dispute: 'lost' };
+    return { ok: true, charge: lost, news: 'charge.dispute_lost' };
   }
   const status = charge.refundedCents > 0 ? 'partially_refunded' : 'paid';
-  return { ok: true, charge: { ...charge, status }, news: 'charge.dispute_won' };
+  return { ok: true, charge: { ...charge, status, dispute: 'won' }, news: 'charge.dispute_won' };
 }
 
 function refuse(charge: Charge, wanted: string): Change {

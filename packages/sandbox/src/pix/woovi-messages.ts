@@ -112,11 +112,11 @@ function bodiesOf(charge: Charge, news: News) {
     case 'charge.refunded':
       return [refundSent(charge)];
     case 'charge.disputed':
-      return [dispute('OPENPIX:DISPUTE_CREATED', 'OPENED', charge)];
+      return [{ event: 'OPENPIX:DISPUTE_CREATED', dispute: disputeOf(charge) }];
     case 'charge.dispute_won':
-      return [dispute('OPENPIX:DISPUTE_REJECTED', 'REJECTED', charge)];
+      return [{ event: 'OPENPIX:DISPUTE_REJECTED', dispute: disputeOf(charge) }];
     case 'charge.dispute_lost':
-      return [dispute('OPENPIX:DISPUTE_ACCEPTED', 'ACCEPTED', charge)];
+      return [{ event: 'OPENPIX:DISPUTE_ACCEPTED', dispute: disputeOf(charge) }];
   }
 }
 
@@ -137,10 +137,15 @@ function refundSent(charge: Charge) {
   };
 }
 
-/** It names the payment, and not the charge. */
-function dispute(event: string, status: string, { endToEndId, amountCents }: Charge) {
+/** One that the seller lost was "accepted". */
+const disputeStatuses = { open: 'OPENED', won: 'REJECTED', lost: 'ACCEPTED' } as const;
+
+/** It names the payment, and not the charge; null where there is none. */
+export function disputeOf(charge: Charge): Record<string, unknown> | null {
+  const { dispute, endToEndId, amountCents: value } = charge;
+  if (dispute === undefined) return null;
   const { name, email, phone: phoneNumber } = payer;
   const people = { name, email, phoneNumber };
-  const of = { status, endToEndId, ...people, value: amountCents, disputeReason: 'Golpe' };
-  return { event, dispute: of };
+  const status = disputeStatuses[dispute];
+  return { status, endToEndId, ...people, value, disputeReason: 'Golpe' };
 }

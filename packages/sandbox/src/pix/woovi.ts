@@ -1,6 +1,6 @@
 /**
- * Woovi, also called OpenPix: `/api/v1/charge`, its refunds, transactions and the public keys of its
- * webhooks (https://developers.woovi.com/api). Money in cents, errors as `{ error }`, and 400 also
+ * Woovi, also called OpenPix: `/api/v1/charge`, its refunds, transactions, disputes and the public keys of
+ * its webhooks (https://developers.woovi.com/api). Money in cents, errors as `{ error }`, and 400 also
  * for what does not exist.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -12,7 +12,14 @@ import { accountIdOf } from './account.ts';
 import type { Charge } from './charge.ts';
 import { accountWithKey, type Vendor, type VendorDesk } from './vendor.ts';
 import { publicKeys, signatureOf } from './woovi-keys.ts';
-import { chargeOf, messagesOf, newIdentifier, refundOf, transactionOf } from './woovi-messages.ts';
+import {
+  chargeOf,
+  disputeOf,
+  messagesOf,
+  newIdentifier,
+  refundOf,
+  transactionOf,
+} from './woovi-messages.ts';
 
 const Comment = Type.String({ maxLength: 140 });
 
@@ -43,6 +50,10 @@ const refused = (status: number, error: string): Answer => ({ status, body: { er
 const faultBody = () => ({ error: 'A fault is switched on in the sandbox.' });
 
 type Handler = (account: WorldPixAccount, request: FastifyRequest) => Answer;
+/** Makes a route of it that checks the AppID first. */
+type Handle = (
+  process: Handler,
+) => (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
 
 function registerRoutes(app: FastifyInstance, desk: VendorDesk): void {
   const { world, faults } = desk;
@@ -85,6 +96,11 @@ function registerRoutes(app: FastifyInstance, desk: VendorDesk): void {
       return charge ? { status: 200, body: { charge: chargeOf(charge) } } : noCharge;
     }),
   );
+  registerMoney(app, handle, desk);
+}
+
+/** What became of the money of a charge. */
+function registerMoney(app: FastifyInstance, handle: Handle, desk: VendorDesk): void {
   app.get(
     '/api/v1/charge/:id/refund',
     handle((account, request) => listRefunds(findCharge(desk, account, idIn(request)), request)),
@@ -92,6 +108,21 @@ function registerRoutes(app: FastifyInstance, desk: VendorDesk): void {
   app.post(
     '/api/v1/charge/:id/refund',
     handle((account, request) => refund(account, request, desk)),
+  );
+  app.get(
+    '/api/v1/transaction',
+    handle((account, request) => listTransactions(account, request, desk)),
+  );
+  app.get(
+    '/api/v1/dispute/:id',
+    handle((account, request) => {
+      const id = idIn(request);
+      const found = chargesOf(desk, account).find(({ endToEndId }) => endToEndId === id);
+      const dispute = found && disputeOf(found);
+      return dispute
+        ? { status: 200, body: { dispute: { ...dispute, type: 'CHARGEBACK' } } }
+        : refused(400, 'Disputa não encontrada');
+    }),
   );
   app.get(
     '/api/v1/transaction/:id',
@@ -102,6 +133,19 @@ function registerRoutes(app: FastifyInstance, desk: VendorDesk): void {
       return { status: 200, body: { transaction: transactionOf(found) } };
     }),
   );
+}
+
+/** Without a filter, all of the account's payments. */
+function listTransactions(account: WorldPixAccount, request: FastifyRequest, desk: VendorDesk) {
+  const { charge: wanted } = request.query as { charge?: string };
+  const found = wanted === undefined ? null : findCharge(desk, account, wanted);
+  if (found === undefined) return noCharge;
+  const charges = found === null ? chargesOf(desk, account) : [found];
+  const transactions = charges.map(transactionOf).filter((one) => one !== null);
+  const { length: totalCount } = transactions;
+  const [skip, limit] = [0, Math.max(totalCount, 1)];
+  const pageInfo = { skip, limit, totalCount, hasPreviousPage: false, hasNextPage: false };
+  return { status: 200, body: { pageInfo, transactions } };
 }
 
 const noCharge = refused(400, 'Cobrança não encontrada');
