@@ -163,7 +163,7 @@ await t.test('a gateway that tells something else than was asked for', async (t)
   await setFaults(world, []);
 });
 
-await t.test('a webhook that is lost, an expiry, a cancelled charge', async () => {
+await t.test('a webhook that is lost, an expiry; one called cancelled is paid late', async (t) => {
   const [lost, late, cancelled] = await Promise.all([1, 2, 3].map(() => bought(world, { botId })));
   if (!lost || !late || !cancelled) throw new Error('three charges were wanted');
   await lose();
@@ -177,8 +177,12 @@ await t.test('a webhook that is lost, an expiry, a cancelled charge', async () =
   const match = { method: 'GET', path: '/transactions/' };
   await setFaults(world, [{ api: 'pix', match, action: { status: 200, body } }]);
   await account.reconcile(cancelled.paymentId);
-  await sees(world, cancelled.paymentId, 'PaymentCreated', 'PaymentRefused');
+  await sees(world, cancelled.paymentId, 'PaymentCreated', 'PaymentExpired');
   await setFaults(world, []);
+  await atBank(world, cancelled.paymentId, 'pay');
+  await account.reconcile(cancelled.paymentId);
+  await sees(world, cancelled.paymentId, 'PaymentCreated', 'PaymentExpired', 'PaymentPaid');
+  t.match(eventOf(world, cancelled.paymentId, 'PaymentPaid'), { data: { isLate: true } });
 });
 
 await t.test('what it does not charge', async (t) => {

@@ -6,41 +6,47 @@
  */
 import { createHmac } from 'node:crypto';
 import { decoder, parseJson } from '@rastro/events';
-import { isSameSecret, sha256Hex } from '@rastro/runtime';
+import { isSameSecret } from '@rastro/runtime';
 import Type from 'typebox';
 import type { WebhookDelivery, WebhookHint, WebhookVerdict } from '../core/gateway.ts';
 import { withoutPayer } from '../core/redaction.ts';
+import { Maybe, ShortText } from './shapes.ts';
+import { textOf } from './webhook-body.ts';
 
-const Maybe = <T extends Type.TSchema>(schema: T) =>
-  Type.Optional(Type.Union([schema, Type.Null()]));
-const ShortText = Type.String({ maxLength: 256 });
-/** A number or a text, as the topic has it. */
-const Id = Type.Union([
-  Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
-  Type.String({ pattern: '^[\\w-]{1,64}$' }),
-]);
-
-/** Webhooks say `type` and `data`; their predecessor, IPN, says `topic` and `resource`. */
+/**
+ * Webhooks say `type` and `data`; their predecessor, IPN, says `topic` and `resource`. Ids are
+ * looked at once it is known which of them names the payment: those of chargebacks are numbers that
+ * JavaScript cannot hold.
+ */
 const readNotification = decoder(
   Type.Object({
     type: Maybe(ShortText),
     action: Maybe(ShortText),
-    data: Maybe(Type.Object({ id: Maybe(Id), payment_id: Maybe(Id) })),
+    data: Maybe(
+      Type.Object({
+        id: Type.Optional(Type.Unknown()),
+        payment_id: Type.Optional(Type.Unknown()),
+      }),
+    ),
     topic: Maybe(ShortText),
-    resource: Maybe(Type.Union([Id, Type.String({ maxLength: 512 })])),
+    resource: Type.Optional(Type.Unknown()),
   }),
 );
+
+/** What a delivery is about, before it is known whether anything of it is to be believed. */
+type Notice =
+  | { readonly kind: 'payment'; readonly chargeId: string; type: string; json: unknown }
+  | { readonly kind: 'other'; readonly type: string }
+  | { readonly kind: 'malformed'; readonly problem: string };
 
 const toleranceMs = 5 * 60_000;
 
 export function verifyWebhook(secret: string, delivery: WebhookDelivery): WebhookVerdict {
-  const verdict = readWebhook(delivery);
+  const notice = readNotice(delivery);
   // What is not about a charge leads to nothing, so it needs no proof.
-  if (verdict.outcome !== 'verified' || verdict.hint.chargeId === null) return verdict;
-  const { chargeId } = verdict.hint;
-  const signature = textIn(delivery.headers, 'x-signature') ?? '';
-  const [, ts = ''] = /(?:^|,)\s*ts=(\d{1,13})\s*(?:,|$)/.exec(signature) ?? [];
-  const [, v1 = ''] = /(?:^|,)\s*v1=([\da-f]{64})\s*(?:,|$)/.exec(signature) ?? [];
+  if (notice.kind !== 'payment') return verdictOf(notice, delivery);
+  const { chargeId } = notice;
+  const { ts, v1 } = signatureIn(delivery);
   if (ts === '' || v1 === '') {
     return { outcome: 'unproven', problem: 'x-signature is missing or unreadable', chargeId };
   }
@@ -48,9 +54,21 @@ export function verifyWebhook(secret: string, delivery: WebhookDelivery): Webhoo
     .map((manifest) => createHmac('sha256', secret).update(manifest).digest('hex'))
     .some((expected) => isSameSecret(v1, expected));
   if (!isSigned) return { outcome: 'unproven', problem: 'the signature does not fit', chargeId };
+  // Late or sent again by a stranger: not to be told apart, and no worse than a wrong signature.
   return Math.abs(Date.now() - epochMsOf(ts)) <= toleranceMs
-    ? verdict
-    : { outcome: 'stale', problem: 'ts is more than 5 minutes away' };
+    ? verdictOf(notice, delivery)
+    : { outcome: 'unproven', problem: 'ts is more than 5 minutes away', chargeId };
+}
+
+/** What a delivery says, should it be proven. */
+export const readWebhook = (delivery: WebhookDelivery): WebhookVerdict =>
+  verdictOf(readNotice(delivery), delivery);
+
+function signatureIn({ headers }: WebhookDelivery): { ts: string; v1: string } {
+  const signature = stringIn(headers, 'x-signature') ?? '';
+  const [, ts = ''] = /(?:^|,)\s*ts=(\d{1,13})\s*(?:,|$)/.exec(signature) ?? [];
+  const [, v1 = ''] = /(?:^|,)\s*v1=([\da-f]{64})\s*(?:,|$)/.exec(signature) ?? [];
+  return { ts, v1 };
 }
 
 /** Documented as ms and shown in seconds; both are sent. */
@@ -58,52 +76,57 @@ const epochMsOf = (ts: string): number => (Number(ts) >= 1e12 ? Number(ts) : Num
 
 /** With `data.id` as it came, and in lower case, as older versions of the SDK have it. */
 function manifestsOf({ headers, query }: WebhookDelivery, ts: string): string[] {
-  const id = textIn(query, 'data.id');
-  const requestId = textIn(headers, 'x-request-id');
+  const id = stringIn(query, 'data.id');
+  const requestId = stringIn(headers, 'x-request-id');
   const rest = `${requestId === null ? '' : `request-id:${requestId};`}ts:${ts};`;
   if (id === null) return [rest];
   return [...new Set([id, id.toLowerCase()])].map((one) => `id:${one};${rest}`);
 }
 
-/** What a delivery says, should it be proven. */
-export function readWebhook(delivery: WebhookDelivery): WebhookVerdict {
-  const { query, headers } = delivery;
-  const text = Buffer.from(delivery.body).toString('utf8');
+function readNotice({ query, body: bytes }: WebhookDelivery): Notice {
+  const text = textOf(bytes);
+  if (text === null) return { kind: 'malformed', problem: 'the body is not UTF-8' };
   // IPN may come with a query alone.
   const json = text === '' ? { ok: true as const, value: {} } : parseJson(text);
-  if (!json.ok) return { outcome: 'malformed', problem: 'the body is not JSON' };
+  if (!json.ok) return { kind: 'malformed', problem: 'the body is not JSON' };
   const body = readNotification(json.value);
-  if (!body.ok) return { outcome: 'malformed', problem: body.problem };
+  if (!body.ok) return { kind: 'malformed', problem: body.problem };
   const { type, topic, action, data, resource } = body.value;
-  const about = textIn(query, 'type') ?? textIn(query, 'topic') ?? type ?? topic ?? action ?? '';
-  if (about === '') return { outcome: 'malformed', problem: 'it does not say what it is about' };
+  const about =
+    stringIn(query, 'type') ?? stringIn(query, 'topic') ?? type ?? topic ?? action ?? '';
+  if (about === '') return { kind: 'malformed', problem: 'it does not say what it is about' };
   const isPayment = about === 'payment' || about.startsWith('payment.');
-  const id = isPayment
-    ? (textIn(query, 'data.id') ?? data?.id ?? textIn(query, 'id') ?? lastPartOf(resource))
+  const named = isPayment
+    ? (stringIn(query, 'data.id') ?? data?.id ?? stringIn(query, 'id') ?? lastPartOf(resource))
     : // Chargebacks and fraud alerts have ids of their own, and name the payment.
       data?.payment_id;
-  const chargeId = id === null || id === undefined ? null : String(id);
-  if (chargeId === null) {
+  if (named === null || named === undefined) {
     return isPayment
-      ? { outcome: 'malformed', problem: 'it does not say which payment it is about' }
-      : { outcome: 'verified', hint: ignoredHint(about) };
+      ? { kind: 'malformed', problem: 'it does not say which payment it is about' }
+      : { kind: 'other', type: about };
   }
-  if (!/^[\w-]{1,64}$/.test(chargeId)) {
-    return { outcome: 'malformed', problem: 'the id of the payment is not one' };
+  const chargeId = idOf(named);
+  return chargeId === null
+    ? { kind: 'malformed', problem: 'the id of the payment is not one' }
+    : { kind: 'payment', chargeId, type: nameOf(action ?? about), json: json.value };
+}
+
+/** A number that JavaScript has rounded would be somebody else's. */
+function idOf(value: unknown): string | null {
+  if (typeof value === 'number') {
+    return Number.isSafeInteger(value) && value > 0 ? String(value) : null;
   }
-  const signature = textIn(headers, 'x-signature') ?? '';
-  return {
-    outcome: 'verified',
-    hint: {
-      ...nothing,
-      // Two messages may differ in nothing but the time that is signed.
-      webhookId: `${chargeId}:${sha256Hex(`${signature}\n${text}`)}`,
-      type: nameOf(action ?? about),
-      isAboutCharge: true,
-      chargeId,
-      record: withoutPayer(json.value),
-    },
-  };
+  return typeof value === 'string' && /^[\w-]{1,64}$/.test(value) ? value : null;
+}
+
+function verdictOf(notice: Notice, delivery: WebhookDelivery): WebhookVerdict {
+  if (notice.kind === 'malformed') return { outcome: 'malformed', problem: notice.problem };
+  if (notice.kind === 'other') return { outcome: 'verified', hint: ignoredHint(notice.type) };
+  const { chargeId, type, json } = notice;
+  // All that is signed and nothing else: who repeats it with another body says nothing new.
+  const webhookId = `signed:${signatureIn(delivery).v1}`;
+  const hint = { ...nothing, webhookId, type, isAboutCharge: true, chargeId };
+  return { outcome: 'verified', hint: { ...hint, record: withoutPayer(json) } };
 }
 
 const nothing = { reference: null, amountCents: null, currency: null, claim: null };
@@ -120,10 +143,10 @@ const ignoredTypes: ReadonlySet<string> = new Set(['merchant_order', 'topic_merc
 const nameOf = (type: string): string => (/^[\w.-]{1,64}$/.test(type) ? type : 'other');
 
 /** `https://api.mercadolibre.com/collections/notifications/456` or `456`. */
-const lastPartOf = (resource: string | number | null | undefined): string | null =>
-  /([^/]+)$/.exec(String(resource ?? ''))?.[1] ?? null;
+const lastPartOf = (resource: unknown): unknown =>
+  typeof resource === 'string' ? (/([^/]+)$/.exec(resource.slice(0, 512))?.[1] ?? null) : resource;
 
-function textIn(from: Readonly<Record<string, unknown>>, name: string): string | null {
+function stringIn(from: Readonly<Record<string, unknown>>, name: string): string | null {
   const value = from[name];
   return typeof value === 'string' && value !== '' ? value : null;
 }

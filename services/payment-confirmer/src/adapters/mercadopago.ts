@@ -5,21 +5,14 @@
 import { centsToDecimal, decimalToCents, decoder } from '@rastro/events';
 import Type, { type Static } from 'typebox';
 import type { Dispatcher } from 'undici';
-import type {
-  ChargeOrder,
-  ChargeReport,
-  Gateway,
-  Opening,
-  PaymentStatus,
-} from '../core/gateway.ts';
+import type { ChargeOrder, ChargeReport, Gateway, Opening } from '../core/gateway.ts';
 import { askGateway, GatewayError, isoTime, readAnswer } from './gateway-http.ts';
 import { verifyWebhook } from './mercadopago-webhooks.ts';
+import { Maybe, ShortText, statusIn, type Statuses } from './shapes.ts';
 
 export { readWebhook } from './mercadopago-webhooks.ts';
 
-const Maybe = <T extends Type.TSchema>(schema: T) =>
-  Type.Optional(Type.Union([schema, Type.Null()]));
-const ShortText = Type.String({ maxLength: 256 });
+/** A number or a text, as the topic has it. */
 const Id = Type.Union([
   Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
   Type.String({ pattern: '^[\\w-]{1,64}$' }),
@@ -100,7 +93,10 @@ export function createMercadoPagoGateway(
     },
     getCharge,
     async refund(chargeId, amountCents) {
-      const { refundedCents } = await knownCharge(chargeId);
+      const { status, statusAtGateway, refundedCents } = await knownCharge(chargeId);
+      if (status === 'unknown') {
+        throw new GatewayError(`payment ${chargeId} is ${statusAtGateway}: look at it first`);
+      }
       // Says from where to where, so that asking twice at once gives back once.
       const key = `refund-${chargeId}-${refundedCents ?? 0}-${amountCents}`;
       const body = { amount: amountOf(amountCents) };
@@ -182,7 +178,7 @@ function reportOf(payment: Payment): ChargeReport {
     reference: payment.external_reference ?? null,
     amountCents: centsOf(payment.transaction_amount),
     currency: payment.currency_id,
-    status: statusOf(status, detail ?? '', refundedCents ?? 0),
+    status: statusOf(payment, refundedCents),
     statusAtGateway: detail ? `${status}/${detail}` : status,
     paidAt: isoTime(payment.date_approved),
     endToEndId: /^(?:PIX)?(E\w{31})$/.exec(String(endToEndId))?.[1] ?? null,
@@ -196,7 +192,7 @@ function reportOf(payment: Payment): ChargeReport {
 const centsOf = (decimal: string | number | null | undefined): number | null =>
   decimalToCents(String(decimal ?? ''));
 
-const statuses: ReadonlyMap<string, PaymentStatus> = new Map([
+const statuses: Statuses = new Map([
   ['pending', 'pending'],
   ['in_process', 'pending'],
   ['authorized', 'pending'],
@@ -209,13 +205,19 @@ const statuses: ReadonlyMap<string, PaymentStatus> = new Map([
 ]);
 
 /** What a detail means: …/pt/docs/checkout-api-payments/response-handling/query-results. */
-function statusOf(status: string, detail: string, refundedCents: number): ChargeReport['status'] {
-  if (status === 'approved' && refundedCents > 0) return 'partially_refunded';
+function statusOf(
+  { status, status_detail: detail, transaction_amount_refunded: refunded }: Payment,
+  refundedCents: number | null,
+): ChargeReport['status'] {
+  // What was given back and cannot be read is not nothing: a person has to look.
+  const isUnreadable = refundedCents === null && refunded !== null && refunded !== undefined;
+  if (status === 'approved' && isUnreadable) return 'unknown';
+  if (status === 'approved' && (refundedCents ?? 0) > 0) return 'partially_refunded';
   if (status === 'cancelled' && detail === 'expired') return 'expired';
   if (status === 'charged_back' && detail === 'in_process') return 'disputed';
   // Given back to whom, it does not say: a person has to look.
   if (status === 'charged_back' && detail === 'reimbursed') return 'unknown';
-  return statuses.get(status) ?? 'unknown';
+  return statusIn(statuses, status);
 }
 
 function openingOf(payment: Payment): Opening {

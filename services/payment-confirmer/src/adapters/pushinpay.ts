@@ -13,27 +13,19 @@ import type {
   ChargeReport,
   Gateway,
   Opening,
-  PaymentStatus,
   WebhookDelivery,
   WebhookVerdict,
 } from '../core/gateway.ts';
 import { withoutPayer } from '../core/redaction.ts';
 import { askGateway, GatewayError, readAnswer } from './gateway-http.ts';
-import { fingerprintOf, utf8Of } from './webhook-body.ts';
-
-const Maybe = <T extends Type.TSchema>(schema: T) =>
-  Type.Optional(Type.Union([schema, Type.Null()]));
+import { Cents, Maybe, statusIn, type Statuses } from './shapes.ts';
+import { fingerprintOf, textOf } from './webhook-body.ts';
 
 /** The same object in answers and in webhooks; a form has its numbers as digits. */
 const Transaction = Type.Object({
   id: Type.String({ pattern: '^[A-Za-z0-9-]{1,64}$' }),
   status: Type.String({ pattern: '^[\\w .-]{1,64}$' }),
-  value: Maybe(
-    Type.Union([
-      Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-      Type.String({ pattern: '^\\d{1,15}$' }),
-    ]),
-  ),
+  value: Maybe(Type.Union([Cents, Type.String({ pattern: '^\\d{1,15}$' })])),
   webhook_url: Maybe(Type.String()),
   // The documentation shows `{}` where there is none yet.
   end_to_end_id: Type.Optional(Type.Unknown()),
@@ -45,16 +37,18 @@ const readNewTransaction = decoder(
 );
 
 /**
- * Both spellings of cancelled are in use. For money that went back the documentation has no word;
- * `refunded` is the one that integrators know, and any other raises the alarm for unknown ones.
+ * Its documentation says `expired` in one place and `canceled` in another for the same, and both
+ * spellings are in use: a charge so called may still be paid, late. For money that went back it has
+ * no word; `refunded` is the one that integrators know, and any other raises the alarm for unknown
+ * ones.
  */
-const statuses: ReadonlyMap<string, PaymentStatus> = new Map([
+const statuses: Statuses = new Map([
   ['created', 'pending'],
   ['pending', 'pending'],
   ['paid', 'paid'],
   ['expired', 'expired'],
-  ['canceled', 'cancelled'],
-  ['cancelled', 'cancelled'],
+  ['canceled', 'expired'],
+  ['cancelled', 'expired'],
   ['refunded', 'refunded'],
 ]);
 
@@ -150,10 +144,11 @@ function openingOf(
 /** A payer's name may stand in any of them: it is no proof of a payment, only the status is. */
 function reportOf(transaction: Transaction): ChargeReport {
   const { id, status, value, webhook_url: webhookUrl, end_to_end_id: endToEnd } = transaction;
-  const endToEndId = typeof endToEnd === 'string' && endToEnd.length <= 64 ? endToEnd : null;
-  const known = statuses.get(status.toLowerCase()) ?? 'unknown';
+  const endToEndId =
+    typeof endToEnd === 'string' && endToEnd.length <= 64 ? endToEnd || null : null;
+  const known = statusIn(statuses, status.toLowerCase());
   // It may be their word for money that went back: an alarm, not a charge that came to nothing.
-  const isUnclear = known === 'cancelled' && endToEndId !== null;
+  const isUnclear = known === 'expired' && endToEndId !== null;
   return {
     chargeId: id.toLowerCase(),
     reference: referenceIn(webhookUrl),
@@ -176,7 +171,7 @@ const centsOf = (value: Transaction['value']): number | null =>
 
 /** What a delivery says that is known to come from PushinPay. Its content type is not believed. */
 export function readWebhook({ body, query }: WebhookDelivery): WebhookVerdict {
-  const text = utf8Of(body);
+  const text = textOf(body);
   if (text === null) return { outcome: 'malformed', problem: 'the body is not UTF-8' };
   const fields = /^\s*\{/.test(text)
     ? parseJson(text)

@@ -19,15 +19,11 @@ import type {
 } from '../core/gateway.ts';
 import { withoutPayer } from '../core/redaction.ts';
 import { askGateway, GatewayError, isoTime, readAnswer } from './gateway-http.ts';
+import { Cents, Id, Maybe, ShortText, statusIn, type Statuses } from './shapes.ts';
 import { utf8Of } from './webhook-body.ts';
 
-const Maybe = <T extends Type.TSchema>(schema: T) =>
-  Type.Optional(Type.Union([schema, Type.Null()]));
-const ShortText = Type.String({ maxLength: 256 });
-const Cents = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-
 const Charge = Type.Object({
-  charge_id: Type.String({ minLength: 1, maxLength: 256 }),
+  charge_id: Id,
   external_reference: ShortText,
   amount_cents: Cents,
   currency: ShortText,
@@ -45,7 +41,7 @@ const WebhookBody = Type.Object({
   type: ShortText,
   timestamp: Maybe(ShortText),
   data: Type.Object({
-    charge_id: Type.String({ minLength: 1, maxLength: 256 }),
+    charge_id: Id,
     external_reference: Maybe(ShortText),
     amount_cents: Maybe(Cents),
     currency: Maybe(ShortText),
@@ -56,18 +52,22 @@ const WebhookBody = Type.Object({
 const readWebhookBody = decoder(WebhookBody);
 const readWebhookType = decoder(Type.Object({ type: ShortText }));
 
-const knownStatuses: ReadonlySet<string> = new Set<PaymentStatus>([
-  'pending',
-  'paid',
-  'expired',
-  'cancelled',
-  'refused',
-  'refunded',
-  'partially_refunded',
-  'disputed',
-  'charged_back',
-]);
-const isKnown = (status: string): status is PaymentStatus => knownStatuses.has(status);
+/** Its words are ours. */
+const statuses: Statuses = new Map(
+  (
+    [
+      'pending',
+      'paid',
+      'expired',
+      'cancelled',
+      'refused',
+      'refunded',
+      'partially_refunded',
+      'disputed',
+      'charged_back',
+    ] satisfies PaymentStatus[]
+  ).map((status) => [status, status]),
+);
 
 export interface StandardWebhooksAccount {
   /** Without a trailing slash. */
@@ -140,16 +140,19 @@ function orderBody(order: ChargeOrder) {
 
 function reportOf(charge: Static<typeof Charge>): ChargeReport {
   const { status, end_to_end_id: endToEndId } = charge;
+  const refundedCents = charge.refunded_cents ?? null;
+  // Of how much it does not say: a person has to look.
+  const isUnclear = status === 'partially_refunded' && refundedCents === null;
   return {
     chargeId: charge.charge_id,
     reference: charge.external_reference,
     amountCents: charge.amount_cents,
     currency: charge.currency,
-    status: isKnown(status) ? status : 'unknown',
+    status: isUnclear ? 'unknown' : statusIn(statuses, status),
     statusAtGateway: status,
     paidAt: isoTime(charge.paid_at),
     endToEndId: endToEndId && endToEndId.length <= 64 ? endToEndId : null,
-    refundedCents: charge.refunded_cents ?? null,
+    refundedCents,
     receiver: null,
     isTestMode: null,
   };

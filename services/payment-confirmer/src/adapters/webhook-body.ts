@@ -1,9 +1,10 @@
 /** What is done with the bytes of a webhook before anybody looks at their meaning. */
 import { createHash } from 'node:crypto';
+import type { WebhookHint, WebhookVerdict } from '../core/gateway.ts';
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Null for bytes that are no UTF-8, instead of replacing them. */
+/** As it was signed. Null for bytes that are no UTF-8, instead of replacing them. */
 export function utf8Of(bytes: Uint8Array): string | null {
   try {
     return strictUtf8.decode(bytes);
@@ -12,6 +13,21 @@ export function utf8Of(bytes: Uint8Array): string | null {
   }
 }
 
+/** The same without a byte order mark, which no reader of JSON takes. */
+export const textOf = (bytes: Uint8Array): string | null =>
+  utf8Of(bytes)?.replace(/^\uFEFF/, '') ?? null;
+
 /** Tells messages apart that carry no id of their own: the same body, the same message. */
 export const fingerprintOf = (bytes: Uint8Array): string =>
   createHash('sha256').update(bytes).digest('hex');
+
+/** A proven message that is odd: it is heeded all the same, and somebody should look at it. */
+export interface RemarkedVerdict {
+  readonly outcome: 'verified';
+  readonly hint: WebhookHint;
+  readonly remark: string;
+}
+
+/** What is odd about a proven message, or null. */
+export const remarkOf = (verdict: WebhookVerdict): string | null =>
+  'remark' in verdict ? (verdict as RemarkedVerdict).remark : null;

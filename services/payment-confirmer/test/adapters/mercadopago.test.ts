@@ -203,6 +203,21 @@ await t.test('what each status means, and what is not known is unknown', async (
   }
 });
 
+await t.test('a refund that cannot be read is not none', async (t) => {
+  for (const refunded of ['1,50', 'x', '', -1, 10.005, 1e21]) {
+    const approved = { ...pending, status: 'approved', transaction_amount_refunded: refunded };
+    const { gateway } = gatewayWith({ body: approved }, { body: approved });
+    const told = await gateway.getCharge('456');
+    t.match(told, { status: 'unknown', refundedCents: null }, `refunded ${refunded}`);
+    await t.rejects(gateway.refund('456', 100), GatewayError, 'nor is more given back');
+  }
+  for (const refunded of [null, undefined, 0, '0.00']) {
+    const approved = { ...pending, status: 'approved', transaction_amount_refunded: refunded };
+    const { gateway } = gatewayWith({ body: approved });
+    t.match(await gateway.getCharge('456'), { status: 'paid' });
+  }
+});
+
 await t.test('what is told of a payment', async (t) => {
   const told = async (changes: object) => {
     const { gateway, sent } = gatewayWith({ body: { ...pending, ...changes } });

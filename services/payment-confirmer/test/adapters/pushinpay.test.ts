@@ -124,6 +124,7 @@ await t.test('bodies that are none', (t) => {
     t.equal(outcome(body), 'malformed', body);
   }
   t.equal(outcome(Buffer.from([0x7b, 0xff, 0x7d])), 'malformed', 'no UTF-8');
+  t.equal(outcome(`\uFEFF${JSON.stringify(transaction())}`), 'verified', 'a byte order mark');
   for (const value of [19.9, '19.90', '19,90', -1, 1e300, '-1', ' 1', '1e3', {}, true]) {
     t.equal(text({ value }), 'malformed', `value ${JSON.stringify(value)}`);
   }
@@ -192,8 +193,9 @@ await t.test('statuses in its words; a name in the answer is no payment', async 
     paid: 'paid',
     PAID: 'paid',
     expired: 'expired',
-    canceled: 'cancelled',
-    cancelled: 'cancelled',
+    // Its documentation has them for what expired: the charge may still be paid, late.
+    canceled: 'expired',
+    cancelled: 'expired',
     refunded: 'refunded',
     estornado: 'unknown',
     constructor: 'unknown',

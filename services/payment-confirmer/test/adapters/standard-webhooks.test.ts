@@ -6,7 +6,11 @@ import fc from 'fast-check';
 import { mock } from 'node:test';
 import { Webhook } from 'standardwebhooks';
 import t from 'tap';
-import { verifyWebhook } from '../../src/adapters/standard-webhooks.ts';
+import { MockAgent } from 'undici';
+import {
+  createStandardWebhooksGateway,
+  verifyWebhook,
+} from '../../src/adapters/standard-webhooks.ts';
 import type { WebhookDelivery } from '../../src/core/gateway.ts';
 
 const secret = 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
@@ -88,6 +92,30 @@ await t.test('bodies', async (t) => {
     outcomeOf(delivery(JSON.stringify({ ...body, data: { ...data, amount_cents: value } })));
   for (const value of [19.9, '1990', -1, 1e300]) t.equal(cents(value), 'malformed');
   t.equal(outcomeOf(delivery(Buffer.from([0x7b, 0xff, 0x7d]))), 'malformed', 'no UTF-8');
+});
+
+await t.test('given back in part, of which it does not say how much: unknown', async (t) => {
+  const agent = new MockAgent();
+  t.teardown(() => agent.close());
+  agent.disableNetConnect();
+  const account = { apiUrl: 'https://pix.test', apiKey: 'k', webhookSecret: secret };
+  const gateway = createStandardWebhooksGateway(account, agent);
+  const charge = { charge_id: 'c1', external_reference: 'r', amount_cents: 1990, currency: 'BRL' };
+  const told = async (changes: object) => {
+    agent
+      .get('https://pix.test')
+      .intercept({ path: '/charges/c1' })
+      .reply(200, {
+        ...charge,
+        ...changes,
+      });
+    return (await gateway.getCharge('c1'))?.status;
+  };
+  t.equal(await told({ status: 'partially_refunded' }), 'unknown');
+  t.equal(await told({ status: 'partially_refunded', refunded_cents: null }), 'unknown');
+  t.equal(await told({ status: 'partially_refunded', refunded_cents: 5 }), 'partially_refunded');
+  t.equal(await told({ status: 'paid' }), 'paid');
+  t.equal(await told({ status: 'constructor' }), 'unknown');
 });
 
 await t.test('nothing crashes it', async (t) => {
