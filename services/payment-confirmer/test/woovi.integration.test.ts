@@ -217,8 +217,10 @@ await t.test('an API that tells something else than was asked for', async (t) =>
     const match = (path: string) => ({ method: 'GET', path: `/charge/${paymentId}${path}` });
     const refunds = { status: 200, body: { refunds: [] } };
     const action = { status: 200, body: { charge: { ...charge, ...changes } } };
+    const transactions = { status: 200, body: { transactions: [] } };
     await faults(
       { api: 'pix', match: match('/refund'), action: refunds },
+      { api: 'pix', match: { path: '/transaction?charge=' }, action: transactions },
       { api: 'pix', match: match(''), action },
     );
     return outcomeOf(paidMessage(paymentId));
@@ -271,12 +273,22 @@ await t.test('disputed and won; disputed and lost', async (t) => {
     t.match(dataOf(paymentId, 'PaymentDisputed'), { isOpen: true });
   }
   const { paymentId } = won;
-  // Its API still says COMPLETED: that alone closes no dispute.
+  const { endToEndId } = dataOf(paymentId, 'PaymentPaid') as { endToEndId: string | null };
+  t.match(endToEndId, /^E\w{31}$/);
+  const say = (word: string) =>
+    outcomeOf({ event: `OPENPIX:DISPUTE_${word}`, dispute: { status: word, endToEndId } });
+  // The charge still says COMPLETED, and messages come early, late and again: none of them counts.
   t.equal(await outcomeOf(paidMessage(paymentId)), 'observed');
+  for (const word of ['REJECTED', 'CANCELED', 'ACCEPTED']) t.equal(await say(word), 'observed');
   t.same(typesOf(world, paymentId), types);
+  await faults(lost);
   await settle(paymentId, true);
+  t.equal(await say('CREATED'), 'observed', 'the first word comes after the last');
   await sees(world, paymentId, ...types, 'PaymentDisputed');
   t.match(dataOf(paymentId, 'PaymentDisputed'), { isOpen: false });
+  for (const word of ['CREATED', 'ACCEPTED']) t.equal(await say(word), 'observed', 'replayed');
+  await sees(world, paymentId, ...types, 'PaymentDisputed');
+  await faults();
   const [opening] = await world.sql<{ record: object }[]>`
     select record from webhooks where type = 'OPENPIX:DISPUTE_CREATED' and outcome = 'observed'`;
   t.match(opening?.record, { dispute: { status: 'OPENED' } });

@@ -83,11 +83,11 @@ async function exchange(
 /** Only the fields in which gateways explain themselves: the rest might be about a person. */
 function problemIn(text: string): string {
   const json = parseJson(text);
-  const { detail, message, error } = ((json.ok ? json.value : null) ?? {}) as Record<
-    string,
-    unknown
-  >;
-  const found = [detail, message, error].find((value) => typeof value === 'string');
+  const told = ((json.ok ? json.value : null) ?? {}) as Record<string, unknown>;
+  const { detail, message, error, errors } = told;
+  const [first] = Array.isArray(errors) ? (errors as unknown[]) : [];
+  const inList = (first as { message?: unknown } | null | undefined)?.message;
+  const found = [detail, message, error, inList].find((value) => typeof value === 'string');
   return typeof found === 'string' ? found.slice(0, 256) : 'without saying why';
 }
 

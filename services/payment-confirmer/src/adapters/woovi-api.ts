@@ -4,7 +4,7 @@
  */
 import { decoder } from '@rastro/events';
 import Type, { type Static } from 'typebox';
-import type { ChargeOrder, ChargeReport, Opening, PaymentStatus } from '../core/gateway.ts';
+import type { ChargeOrder, ChargeReport, Opening } from '../core/gateway.ts';
 import {
   type GatewayAnswer,
   GatewayError,
@@ -12,12 +12,7 @@ import {
   isoTime,
   readAnswer,
 } from './gateway-http.ts';
-
-const Maybe = <T extends Type.TSchema>(schema: T) =>
-  Type.Optional(Type.Union([schema, Type.Null()]));
-const Id = Type.String({ minLength: 1, maxLength: 256 });
-const ShortText = Type.String({ maxLength: 256 });
-const Cents = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+import { Cents, Id, Maybe, ShortText, statusIn, type Statuses } from './shapes.ts';
 
 const Charge = Type.Object({
   correlationID: Id,
@@ -38,11 +33,38 @@ const readTransaction = decoder(
   Type.Object({ transaction: Type.Object({ charge: Maybe(Type.Object({ correlationID: Id })) }) }),
 );
 
-const statuses: Readonly<Record<string, PaymentStatus>> = {
-  ACTIVE: 'pending',
-  COMPLETED: 'paid',
-  EXPIRED: 'expired',
-};
+const readTransactions = decoder(
+  Type.Object({
+    transactions: Type.Array(
+      Type.Object({
+        type: Maybe(ShortText),
+        endToEndId: Maybe(ShortText),
+        charge: Maybe(Type.Object({ correlationID: Maybe(ShortText) })),
+      }),
+    ),
+  }),
+);
+const readDispute = decoder(
+  Type.Object({ dispute: Type.Object({ status: ShortText, endToEndId: Id }) }),
+);
+
+const statuses: Statuses = new Map([
+  ['ACTIVE', 'pending'],
+  ['COMPLETED', 'paid'],
+  ['EXPIRED', 'expired'],
+]);
+
+/**
+ * …/docs/disputa/dispute-get-payload and …/docs/webhook/examples: what became of the money. One that
+ * was accepted is lost for the seller; "em revisão" and "aberta" are both open.
+ */
+const disputeStatuses: Statuses = new Map([
+  ['OPENED', 'disputed'],
+  ['IN_REVIEW', 'disputed'],
+  ['ACCEPTED', 'charged_back'],
+  ['REJECTED', 'paid'],
+  ['CANCELED', 'paid'],
+]);
 
 /** Asks with the account's AppID; `path` is after `/api/v1`. */
 export type Ask = (
@@ -57,11 +79,18 @@ export function told(answer: GatewayAnswer): unknown {
   throw new GatewayError(`the gateway answered ${answer.status}, ${answer.problem}`);
 }
 
-/** The same, but null where there is no such thing: its documentation knows 400 for that. */
+/**
+ * The same, but null where there is no such thing. Its documentation knows 400 for that as well, and
+ * for much else: only one that says so counts.
+ */
 function toldOrNull(answer: GatewayAnswer): unknown {
-  const isUnknown = answer.kind === 'refused' && (answer.status === 400 || answer.status === 404);
+  const isUnknown =
+    answer.kind === 'refused' &&
+    (answer.status === 404 || (answer.status === 400 && absence.test(answer.problem)));
   return isUnknown ? null : told(answer);
 }
+
+const absence = /n[ãa]o (foi )?encontrad|n[ãa]o existe|not found|not exist/i;
 
 /** The webhook's address is not part of it: it is entered once in Woovi's panel. */
 export async function createCharge(
@@ -96,33 +125,77 @@ export async function getCharge(ask: Ask, chargeId: string): Promise<ChargeRepor
   const json = toldOrNull(await ask({ method: 'GET', path: chargePath(chargeId) }));
   if (json === null) return null;
   const { charge } = readAnswer(readChargeAnswer, json);
-  // A charge stays COMPLETED whatever is given back.
-  const isPaid = charge.status === 'COMPLETED';
-  return reportOf(charge, isPaid ? await refundedCents(ask, chargeId) : 0);
+  // A charge stays COMPLETED whatever is given back or disputed: four questions in all.
+  if (charge.status !== 'COMPLETED') return reportOf(charge, 0);
+  const [refunded, payment] = await Promise.all([
+    refundedCents(ask, chargeId),
+    paymentOf(ask, chargeId),
+  ]);
+  return withDispute(reportOf(charge, refunded), payment);
 }
 
-const pageSize = 100;
-const maxPages = 10;
+/** What is known of a charge's payment beside the charge itself. */
+interface PaymentAtBank {
+  readonly endToEndId: string | null;
+  /** In Woovi's word; null while there was none. */
+  readonly dispute: string | null;
+}
+
+/**
+ * A test account's payments have no `endToEndId`, and neither has what was paid by other means than
+ * PIX: there nobody can claim the money back at his bank.
+ */
+async function paymentOf(ask: Ask, chargeId: string): Promise<PaymentAtBank> {
+  const query = new URLSearchParams({ charge: chargeId });
+  const json = toldOrNull(await ask({ method: 'GET', path: `/transaction?${query.toString()}` }));
+  const { transactions } =
+    json === null ? { transactions: [] } : readAnswer(readTransactions, json);
+  // Named once more in each of them: a filter that is not understood shows all there are.
+  const paid = transactions.find(
+    ({ type, endToEndId, charge }) =>
+      endToEndId && charge?.correlationID === chargeId && (type ?? 'PAYMENT') === 'PAYMENT',
+  );
+  const endToEndId = paid?.endToEndId ?? null;
+  return { endToEndId, dispute: endToEndId === null ? null : await disputeOf(ask, endToEndId) };
+}
+
+async function disputeOf(ask: Ask, endToEndId: string): Promise<string | null> {
+  const path = `/dispute/${encodeURIComponent(endToEndId)}`;
+  const json = toldOrNull(await ask({ method: 'GET', path }));
+  if (json === null) return null;
+  const { dispute } = readAnswer(readDispute, json);
+  if (dispute.endToEndId !== endToEndId) {
+    throw new GatewayError(`the gateway tells of another dispute than that of ${endToEndId}`);
+  }
+  return dispute.status;
+}
+
+/** Money that went back in whole is no longer in dispute. */
+function withDispute(report: ChargeReport, { endToEndId, dispute }: PaymentAtBank): ChargeReport {
+  const status = dispute === null ? 'paid' : statusIn(disputeStatuses, dispute);
+  if (status === 'paid' || report.status === 'refunded') return { ...report, endToEndId };
+  return { ...report, endToEndId, status, statusAtGateway: `dispute ${dispute}` };
+}
+
+const maxRefunds = 100;
 
 /** Of all refunds that have arrived: one that is IN_PROCESSING may still be REJECTED. */
 async function refundedCents(ask: Ask, chargeId: string): Promise<number> {
-  let cents = 0;
-  let skip = 0;
-  for (let page = 0; page < maxPages; page += 1) {
-    const path = `${chargePath(chargeId)}/refund?skip=${skip}&limit=${pageSize}`;
-    const json = toldOrNull(await ask({ method: 'GET', path }));
-    if (json === null) return cents;
-    const { refunds, pageInfo } = readAnswer(readRefunds, json);
-    for (const { status, value } of refunds) cents += status === 'CONFIRMED' ? value : 0;
-    skip += refunds.length;
-    if (pageInfo?.hasNextPage !== true || refunds.length === 0) return cents;
+  const path = `${chargePath(chargeId)}/refund?skip=0&limit=${maxRefunds}`;
+  const json = toldOrNull(await ask({ method: 'GET', path }));
+  if (json === null) return 0;
+  const { refunds, pageInfo } = readAnswer(readRefunds, json);
+  if (pageInfo?.hasNextPage === true) {
+    throw new GatewayError(
+      `the gateway lists only ${refunds.length} refunds of charge ${chargeId}`,
+    );
   }
-  throw new GatewayError(`the gateway lists more than ${skip} refunds of one charge`);
+  return refunds.reduce((sum, { status, value }) => sum + (status === 'CONFIRMED' ? value : 0), 0);
 }
 
 function reportOf(charge: Static<typeof Charge>, refunded: number): ChargeReport {
   const { correlationID, value, status, brCode } = charge;
-  const known = Object.hasOwn(statuses, status) ? statuses[status] : undefined;
+  const known = statusIn(statuses, status);
   const back = refunded >= value ? 'refunded' : 'partially_refunded';
   return {
     chargeId: correlationID,
@@ -130,7 +203,7 @@ function reportOf(charge: Static<typeof Charge>, refunded: number): ChargeReport
     amountCents: value,
     // It has no other, and so does not say.
     currency: 'BRL',
-    status: known === 'paid' && refunded > 0 ? back : (known ?? 'unknown'),
+    status: known === 'paid' && refunded > 0 ? back : known,
     statusAtGateway: status,
     paidAt: isoTime(charge.paidAt),
     endToEndId: null,

@@ -6,26 +6,15 @@
  * have signed messages sent to us. So nothing counts but what our own AppID is told.
  */
 import { decoder, parseJson } from '@rastro/events';
-import { createHash } from 'node:crypto';
 import Type, { type Static } from 'typebox';
 import type { Dispatcher } from 'undici';
-import type {
-  Gateway,
-  PaymentStatus,
-  WebhookDelivery,
-  WebhookHint,
-  WebhookVerdict,
-} from '../core/gateway.ts';
+import type { Gateway, WebhookDelivery, WebhookHint, WebhookVerdict } from '../core/gateway.ts';
 import { withoutPayer } from '../core/redaction.ts';
 import { askGateway } from './gateway-http.ts';
+import { Cents, Id, Maybe, ShortText } from './shapes.ts';
+import { fingerprintOf, textOf } from './webhook-body.ts';
 import { type Ask, chargeIdOf, createCharge, getCharge, refund, told } from './woovi-api.ts';
 import { createSignatureCheck, type IsSigned } from './woovi-keys.ts';
-
-const Maybe = <T extends Type.TSchema>(schema: T) =>
-  Type.Optional(Type.Union([schema, Type.Null()]));
-const Id = Type.String({ minLength: 1, maxLength: 256 });
-const ShortText = Type.String({ maxLength: 256 });
-const Cents = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 const HintedCharge = Type.Object({ correlationID: Id, value: Maybe(Cents) });
 const Message = Type.Object({
@@ -67,8 +56,7 @@ export function createWooviGateway(account: WooviAccount, dispatcher: Dispatcher
   );
   return {
     kind: 'woovi',
-    // `GET /dispute/:endToEndId` there is, but not from a charge to its disputes.
-    silentOn: { disputes: true },
+    silentOn: {},
     requeryIntervalMs: 0,
     checkoutNotice: null,
     createCharge: (order, timeoutMs) => createCharge(ask, order, timeoutMs),
@@ -94,16 +82,6 @@ async function verifyWebhook(
   return readWebhook(delivery);
 }
 
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
-
-function textOf(bytes: Uint8Array): string | null {
-  try {
-    return strictUtf8.decode(bytes);
-  } catch {
-    return null;
-  }
-}
-
 /** What a proven delivery says; never throws. */
 export function readWebhook({ body }: WebhookDelivery): WebhookVerdict {
   const text = textOf(body);
@@ -118,30 +96,26 @@ export function readWebhook({ body }: WebhookDelivery): WebhookVerdict {
   }
   const type = message.value.evento ?? message.value.event ?? 'without event';
   // Nothing in it numbers a message, and a charge may have the same news twice.
-  const webhookId = createHash('sha256').update(body).digest('hex');
-  const hint = { webhookId, type, currency: null };
+  const hint = { webhookId: fingerprintOf(body), type, currency: null, claim: null };
   return subject === null
     ? { outcome: 'verified', hint: { ...hint, ...nothing, record: { type } } }
     : { outcome: 'verified', hint: { ...hint, ...subject, record: withoutPayer(json.value) } };
 }
 
-type Subject = Omit<WebhookHint, 'webhookId' | 'type' | 'currency' | 'record'>;
+type Subject = Omit<WebhookHint, 'webhookId' | 'type' | 'currency' | 'claim' | 'record'>;
 
 const nothing: Subject = {
   isAboutCharge: false,
   chargeId: null,
   reference: null,
   amountCents: null,
-  claim: null,
 };
 
-/** https://developers.woovi.com/docs/webhook/examples: an accepted one is lost for the seller. */
-const claims: Readonly<Record<string, PaymentStatus>> = {
-  DISPUTE_CREATED: 'disputed',
-  DISPUTE_ACCEPTED: 'charged_back',
-  DISPUTE_REJECTED: 'paid',
-  DISPUTE_CANCELED: 'paid',
-};
+/**
+ * DISPUTE_CREATED, _ACCEPTED, _REJECTED, _CANCELED. How it stands is asked for: they come in any
+ * order, and whoever has one of them can send it again.
+ */
+const disputed = /^DISPUTE_/;
 
 /** Null where there is nothing to ask about. */
 function subjectOf(message: Static<typeof Message>): Subject | 'missing' | null {
@@ -149,11 +123,10 @@ function subjectOf(message: Static<typeof Message>): Subject | 'missing' | null 
   if (message.evento === 'teste_webhook') return null;
   // Its documentation also writes `woovi:` before some names, and nothing before others.
   const name = (message.event ?? '').replace(/^[^:]*:/, '');
-  const dispute = Object.hasOwn(claims, name) ? claims[name] : undefined;
-  if (dispute !== undefined) {
+  if (disputed.test(name)) {
     const { endToEndId } = message.dispute ?? {};
     // What is disputed may be a part: its value is not the charge's.
-    return endToEndId ? { ...nothing, ...about(endToEndId), claim: dispute } : 'missing';
+    return endToEndId ? { ...nothing, ...about(endToEndId) } : 'missing';
   }
   if (name.startsWith('PIX_TRANSACTION_REFUND_SENT_')) {
     const { endToEndId } = message.originalTransaction ?? {};

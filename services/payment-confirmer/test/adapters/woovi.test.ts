@@ -80,15 +80,10 @@ await t.test('disputes and refunds name the payment at the bank', async (t) => {
     disputeReason: 'Golpe',
   };
   const about = { isAboutCharge: true, chargeId: endToEndId, reference: null, amountCents: null };
-  const told = {
-    CREATED: 'disputed',
-    ACCEPTED: 'charged_back',
-    REJECTED: 'paid',
-    CANCELED: 'paid',
-  };
-  for (const [word, claim] of Object.entries(told)) {
+  for (const word of ['CREATED', 'ACCEPTED', 'REJECTED', 'CANCELED', 'OF_ANOTHER_KIND']) {
     for (const prefix of ['OPENPIX:', 'woovi:', '']) {
-      t.match(hintOf({ event: `${prefix}DISPUTE_${word}`, dispute }), { ...about, claim });
+      const hint = hintOf({ event: `${prefix}DISPUTE_${word}`, dispute });
+      t.match(hint, { ...about, claim: null }, 'how it stands is asked for');
     }
   }
   const { record } = hintOf({ event: 'OPENPIX:DISPUTE_CREATED', dispute });
@@ -97,7 +92,6 @@ await t.test('disputes and refunds name the payment at the bank', async (t) => {
     dispute: { status: 'OPENED', endToEndId, value: 1000, disputeReason: 'Golpe' },
   });
   t.match(read({ event: 'OPENPIX:DISPUTE_CREATED' }), { outcome: 'malformed' });
-  t.match(hintOf({ event: 'OPENPIX:DISPUTE_SOMETHING', dispute }), { isAboutCharge: false });
 
   const party = { holder: { name: 'Sapataria Xiq Bom', taxID: { taxID: '06888687000120' } } };
   const sent = hintOf({
@@ -130,7 +124,6 @@ await t.test('what is not of the documented shape, and nothing crashes it', asyn
   const deep = `${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}`;
   t.equal(readWebhook(bytes(deep)).outcome, 'verified', 'deep, and of no interest');
 
-  const claims = [null, 'paid', 'disputed', 'charged_back'];
   const events = fc.constantFrom('CHARGE_COMPLETED', 'DISPUTE_CREATED', '__proto__', 'constructor');
   const of = fc.record(
     {
@@ -144,8 +137,7 @@ await t.test('what is not of the documented shape, and nothing crashes it', asyn
   const sane = (delivery: WebhookDelivery) => {
     const verdict = readWebhook(delivery);
     if (verdict.outcome !== 'verified') return verdict.outcome === 'malformed';
-    const { claim, reference } = verdict.hint;
-    return claims.includes(claim) && (claim === null || reference === null);
+    return verdict.hint.claim === null;
   };
   t.doesNotThrow(() => {
     fc.assert(
