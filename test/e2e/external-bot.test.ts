@@ -36,7 +36,7 @@ accounts:
   - id: pix-${name}
     kind: standard-webhooks
     apiUrl: ${house.sandboxUrl}
-    credentials: { apiKey: key-of-${name}, webhookSecret: whsec_c2FuZGJveC13ZWJob29rLXNlY3JldA== }
+    credentials: { apiKey: key-of-${name}, webhookSecret: whsec_c2FuZGJveC13ZWJob29rLXNlY3JldC0zMi1ieXRlcyE= }
 products:
   - { id: curso-${name}, name: 'Curso <1>', priceCents: 4990, currency: BRL, accessUrl: 'https://example.com' }
 funnels:

@@ -3,6 +3,7 @@ import Type from 'typebox';
 import { GatewayError } from './adapters/gateway-http.ts';
 import type { ChooseGateway } from './adapters/gateways.ts';
 import type { Metrics } from './adapters/metrics.ts';
+import { remarkOf } from './adapters/webhook-body.ts';
 import type { NewWebhook } from './adapters/webhook-inbox.ts';
 import type { Gateway, WebhookDelivery, WebhookVerdict } from './core/gateway.ts';
 
@@ -19,15 +20,21 @@ export interface RouteOptions {
 }
 
 const maxBodyBytes = 65_536;
+const anyBytes = 'application/octet-stream';
 // No pattern: whatever is no id is no account either, and gets the same 404.
 const Params = Type.Object({ accountId: Type.String() });
 const Received = Type.Object({ received: Type.Literal(true) });
 
 /** `POST /webhooks/:accountId`: prove, store, answer; what it means is found out afterwards. */
 export async function addRoutes(app: HttpServer, options: RouteOptions): Promise<void> {
-  const { store, wake, askSoon, metrics } = options;
+  const { store, wake, askSoon, metrics, log } = options;
+  const logRefusal = createRefusalLog(log);
   await app.register(async (scope) => {
-    // Signatures are over bytes, and gateways are careless with content types.
+    // Signatures are over bytes, and gateways are careless with content types: one that is none
+    // (`json`) would be refused before any parser is asked.
+    scope.addHook('onRequest', async ({ raw }) => {
+      if (raw.headers['content-type'] !== undefined) raw.headers['content-type'] = anyBytes;
+    });
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(
       '*',
@@ -53,10 +60,11 @@ export async function addRoutes(app: HttpServer, options: RouteOptions): Promise
             verdict.outcome === 'unproven' &&
             (await askSoon({ accountId, chargeId: verdict.chargeId }));
           if (isWorthAsking) return { received: true } as const;
-          const level = gateway.isRefusalFinal === true ? 'error' : 'warn';
-          options.log[level]({ accountId, ...verdict }, 'a webhook was refused');
+          logRefusal({ accountId, gateway, verdict });
           throw refusalOf(verdict);
         }
+        const remark = remarkOf(verdict);
+        if (remark !== null) log.error({ accountId, remark }, 'a proven webhook is odd; heeded');
         const isNew = await store({ accountId, kind, workspaceId, hint: verdict.hint });
         metrics.webhooks.inc({ kind, outcome: isNew ? 'accepted' : 'duplicate' });
         if (isNew) wake();
@@ -64,6 +72,31 @@ export async function addRoutes(app: HttpServer, options: RouteOptions): Promise
       },
     );
   });
+}
+
+interface Refusal {
+  readonly accountId: string;
+  readonly gateway: Gateway;
+  readonly verdict: Exclude<WebhookVerdict, { outcome: 'verified' }>;
+}
+
+const errorIntervalMs = 60_000;
+
+/**
+ * Where a refusal is final, each is an alarm; a stranger can cause as many as he likes, though, so
+ * that an account raises it once a minute. The metric counts all of them.
+ */
+function createRefusalLog(log: Logger): (refusal: Refusal) => void {
+  const erredAtMs = new Map<string, number>();
+  return ({ accountId, gateway, verdict }) => {
+    const nowMs = Date.now();
+    const isFinal = gateway.isRefusalFinal === true;
+    const isQuiet = nowMs - (erredAtMs.get(accountId) ?? -Infinity) < errorIntervalMs;
+    if (isFinal && !isQuiet) erredAtMs.set(accountId, nowMs);
+    const repeated = verdict.outcome === 'forged' ? 'debug' : 'warn';
+    const level = isFinal ? (isQuiet ? repeated : 'error') : 'warn';
+    log[level]({ accountId, ...verdict }, 'a webhook was refused');
+  };
 }
 
 function chooseOrRefuse(accountId: string, { chooseGateway, log }: RouteOptions) {

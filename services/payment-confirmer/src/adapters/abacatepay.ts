@@ -13,23 +13,20 @@ import type {
   ChargeReport,
   Gateway,
   Opening,
-  PaymentStatus,
   WebhookDelivery,
   WebhookHint,
   WebhookVerdict,
 } from '../core/gateway.ts';
 import { withoutPayer } from '../core/redaction.ts';
 import { askGateway, GatewayError, isoTime, readAnswer } from './gateway-http.ts';
-import { fingerprintOf, utf8Of } from './webhook-body.ts';
+import { Cents, Maybe, statusIn, type Statuses } from './shapes.ts';
+import { fingerprintOf, type RemarkedVerdict, textOf } from './webhook-body.ts';
 
-const Maybe = <T extends Type.TSchema>(schema: T) =>
-  Type.Optional(Type.Union([schema, Type.Null()]));
-const Id = Type.String({ pattern: '^[\\w-]{1,128}$' });
-const Cents = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const ChargeId = Type.String({ pattern: '^[\\w-]{1,128}$' });
 
 /** openapi.yaml, `PixQRCode` and `TransparentCharge`. */
 const Charge = Type.Object({
-  id: Id,
+  id: ChargeId,
   amount: Cents,
   status: Type.String({ maxLength: 64 }),
   devMode: Maybe(Type.Boolean()),
@@ -50,7 +47,7 @@ const readEnvelope = decoder(
   }),
 );
 
-const statuses: ReadonlyMap<string, PaymentStatus> = new Map([
+const statuses: Statuses = new Map([
   ['PENDING', 'pending'],
   ['PAID', 'paid'],
   ['APPROVED', 'paid'],
@@ -62,18 +59,22 @@ const statuses: ReadonlyMap<string, PaymentStatus> = new Map([
   ['REFUNDED', 'refunded'],
 ]);
 
-const EventName = Type.String({ pattern: '^[\\w.-]{1,64}$' });
+/**
+ * As tolerant as it gets: what is refused never comes again, so nothing that is odd about a proven
+ * message may cost us the rest of it.
+ */
 const readEvent = decoder(
-  Type.Object({ event: EventName, id: Maybe(Type.String({ pattern: '^[\\w-]{1,128}$' })) }),
+  Type.Object({
+    event: Type.Optional(Type.Unknown()),
+    id: Type.Optional(Type.Unknown()),
+    data: Type.Optional(Type.Unknown()),
+  }),
 );
 const readTransparent = decoder(
   Type.Object({
-    data: Type.Object({
-      transparent: Type.Object({
-        id: Id,
-        externalId: Maybe(Type.String({ pattern: '^[^\\u0000]{0,256}$' })),
-        paidAmount: Maybe(Cents),
-      }),
+    transparent: Type.Object({
+      externalId: Type.Optional(Type.Unknown()),
+      paidAmount: Type.Optional(Type.Unknown()),
     }),
   }),
 );
@@ -174,7 +175,7 @@ function openingOf(charge: Charge & { brCode: string }): Opening {
 
 function reportOf(charge: Charge): ChargeReport {
   const { id, amount, status, devMode } = charge;
-  const known = statuses.get(status) ?? 'unknown';
+  const known = statusIn(statuses, status);
   return {
     chargeId: id,
     reference: referenceOf(charge),
@@ -212,47 +213,87 @@ function verifyWebhook(delivery: WebhookDelivery, secret: string): WebhookVerdic
   if (typeof given !== 'string' || !isSameSecret(given, secret)) {
     return { outcome: 'forged', problem: 'X-Webhook-Secret is missing or wrong' };
   }
+  const verdict = readWebhook(delivery);
+  if (verdict.outcome !== 'verified') return verdict;
   const checksum = headers['x-webhook-signature'];
   const expected = createHmac('sha256', publicHmacKey).update(body).digest('base64');
-  if (checksum !== undefined && checksum !== expected) {
-    return { outcome: 'malformed', problem: 'the body is not the one that was signed' };
-  }
-  return readWebhook(delivery);
+  if (checksum === undefined || checksum === expected) return verdict;
+  // Whatever changed the body on its way, the gateway itself is asked what is true.
+  return remarked(verdict, 'the body is not the one that was signed');
+}
+
+type Verified = Extract<WebhookVerdict, { outcome: 'verified' }>;
+
+function remarked(verdict: Verified, remark: string): RemarkedVerdict {
+  const before = 'remark' in verdict ? `${(verdict as RemarkedVerdict).remark}; ` : '';
+  return { ...verdict, remark: before + remark };
 }
 
 /**
  * What a delivery says that is known to come from AbacatePay. `event` says what happened: the
  * `status` inside stays PAID after refunds and disputes. The id inside is not the one that the
  * creation answered (`char_…`, not `pix_char_…`), so that only our reference leads to the charge.
+ *
+ * Only what is no JSON object at all is refused: there is nothing in it to act upon, and the alarm
+ * that goes with a refusal is all that can be done about it.
  */
 export function readWebhook({ body }: WebhookDelivery): WebhookVerdict {
-  const text = utf8Of(body);
+  const text = textOf(body);
   if (text === null) return { outcome: 'malformed', problem: 'the body is not UTF-8' };
   const json = parseJson(text);
   if (!json.ok) return { outcome: 'malformed', problem: 'the body is not JSON' };
-  const named = readEvent(json.value);
-  if (!named.ok) return { outcome: 'malformed', problem: named.problem };
-  const { event: type, id } = named.value;
-  // Promised since 2026, and missing in the documented events.
-  const webhookId = id ?? `${type}:${fingerprintOf(body)}`;
-  const nothing = { chargeId: null, currency: null, claim: null };
-  if (!type.startsWith('transparent.')) {
-    const other = { ...nothing, reference: null, amountCents: null, record: { type } };
-    return { outcome: 'verified', hint: { webhookId, type, isAboutCharge: false, ...other } };
-  }
-  const read = readTransparent(json.value);
+  const read = readEvent(json.value);
   if (!read.ok) return { outcome: 'malformed', problem: read.problem };
-  const { externalId, paidAmount } = read.value.data.transparent;
+  const { event, id, data } = read.value;
+  const isNamed = typeof event === 'string' && /^[\w.-]{1,64}$/.test(event);
+  const type = isNamed ? event : 'without event';
+  // Promised since 2026, and missing in the documented events.
+  const isNumbered = typeof id === 'string' && /^[\w-]{1,128}$/.test(id);
+  const webhookId = isNumbered ? id : `${type}:${fingerprintOf(body)}`;
+  if (isNamed && type.startsWith('transparent.')) {
+    return aboutCharge({ webhookId, type, record: withoutPayer(json.value) }, data);
+  }
+  const hint = { ...nothing, webhookId, type, isAboutCharge: false, record: { type } };
+  const verdict: Verified = { outcome: 'verified', hint };
+  return isNamed ? verdict : remarked(verdict, 'it does not say what happened');
+}
+
+const nothing = {
+  chargeId: null,
+  reference: null,
+  amountCents: null,
+  currency: null,
+  claim: null,
+} as const;
+
+function aboutCharge(
+  message: Pick<WebhookHint, 'webhookId' | 'type' | 'record'>,
+  data: unknown,
+): WebhookVerdict {
+  const { type } = message;
+  const read = readTransparent(data);
+  const { externalId = null, paidAmount = null } = read.ok ? read.value.transparent : {};
+  const isPaid = type === 'transparent.completed';
   const hint: WebhookHint = {
     ...nothing,
-    webhookId,
-    type,
+    ...message,
     isAboutCharge: true,
-    reference: externalId ?? null,
-    amountCents: paidAmount ?? null,
+    reference: isReference(externalId) ? externalId : null,
+    // Of the others, nobody says whether it is what was paid or what went back.
+    amountCents: isPaid && isCents(paidAmount) ? paidAmount : null,
     // Its API has no word for a dispute that was lost.
     claim: type === 'transparent.lost' ? 'charged_back' : null,
-    record: withoutPayer(json.value),
   };
-  return { outcome: 'verified', hint };
+  const verdict: Verified = { outcome: 'verified', hint };
+  if (!read.ok || (externalId !== null && !isReference(externalId))) {
+    return remarked(verdict, 'it does not say which charge it is about');
+  }
+  const isAmountOdd = isPaid && paidAmount !== null && !isCents(paidAmount);
+  return isAmountOdd ? remarked(verdict, 'paidAmount is no amount in cents') : verdict;
 }
+
+const isReference = (value: unknown): value is string =>
+  typeof value === 'string' && value.length <= 256 && !value.includes('\0');
+
+const isCents = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && Number(value) >= 0;

@@ -100,12 +100,20 @@ function openGateway(account: Account, options: GatewaysOptions): Gateway {
   }
 }
 
-/** The specification asks for 24 to 64 bytes. */
+const minSecretBytes = 24;
+
+/** The specification asks for 24 to 64 bytes: fewer can be guessed. */
 function checkedSecret(accountId: string, secret: string): string {
   const [, base64] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? [];
   if (base64 === undefined || base64.length % 4 !== 0) {
     throw new AccountError(
       `The webhookSecret of account ${accountId} is not whsec_ and base64; copy it again.`,
+    );
+  }
+  const { length } = Buffer.from(base64, 'base64');
+  if (length < minSecretBytes) {
+    throw new AccountError(
+      `The webhookSecret of account ${accountId} has ${length} bytes, ${minSecretBytes} are needed; make a longer one.`,
     );
   }
   return secret;
