@@ -86,11 +86,14 @@ export function told(answer: GatewayAnswer): unknown {
 function toldOrNull(answer: GatewayAnswer): unknown {
   const isUnknown =
     answer.kind === 'refused' &&
-    (answer.status === 404 || (answer.status === 400 && absence.test(answer.problem)));
+    (answer.status === 404 ||
+      (answer.status === 400 && absence.test(answer.problem) && !ours.test(answer.problem)));
   return isUnknown ? null : told(answer);
 }
 
 const absence = /n[ãa]o (foi )?encontrad|n[ãa]o existe|not found|not exist/i;
+/** What is missing then is not what was asked about. */
+const ours = /app|aplica|conta\b|account|empresa|company/i;
 
 /** The webhook's address is not part of it: it is entered once in Woovi's panel. */
 export async function createCharge(

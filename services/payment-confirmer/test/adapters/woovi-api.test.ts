@@ -228,7 +228,7 @@ await t.test(
     await using world = await startShop();
     const { api, shop, ask } = world;
     const paths = [`/charge/${correlationID}/refund`, '/transaction?', '/dispute/', '/charge/'];
-    const errors = ['appID inválido', 'Invalid AppID', 'Escopo não autorizado', ''];
+    const errors = ['appID inválido', 'Application not found', 'Conta não encontrada', ''];
     for (const path of paths) {
       for (const status of [400, 401, 403, 429, 500]) {
         for (const error of errors) {
