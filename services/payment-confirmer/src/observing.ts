@@ -15,6 +15,7 @@ import type { Metrics } from './adapters/metrics.ts';
 import {
   type ChargeIdentity,
   type ChargeReport,
+  type Claim,
   completeStatus,
   disproofOf,
   type Gateway,
@@ -59,7 +60,7 @@ export type Observation =
 /** What made us ask: a proven webhook, and what it says that the gateway's API does not. */
 export interface Cause {
   readonly causationId: string;
-  readonly claim: PaymentStatus | null;
+  readonly claim: Claim | null;
 }
 
 /** @throws {GatewayError} when the gateway cannot be asked right now. */

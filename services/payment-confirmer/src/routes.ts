@@ -3,7 +3,6 @@ import Type from 'typebox';
 import { GatewayError } from './adapters/gateway-http.ts';
 import type { ChooseGateway } from './adapters/gateways.ts';
 import type { Metrics } from './adapters/metrics.ts';
-import { remarkOf } from './adapters/webhook-body.ts';
 import type { NewWebhook } from './adapters/webhook-inbox.ts';
 import type { Gateway, WebhookDelivery, WebhookVerdict } from './core/gateway.ts';
 
@@ -63,8 +62,9 @@ export async function addRoutes(app: HttpServer, options: RouteOptions): Promise
           logRefusal({ accountId, gateway, verdict });
           throw refusalOf(verdict);
         }
-        const remark = remarkOf(verdict);
-        if (remark !== null) log.error({ accountId, remark }, 'a proven webhook is odd; heeded');
+        const { remark } = verdict;
+        if (remark !== undefined)
+          log.error({ accountId, remark }, 'a proven webhook is odd; heeded');
         const isNew = await store({ accountId, kind, workspaceId, hint: verdict.hint });
         metrics.webhooks.inc({ kind, outcome: isNew ? 'accepted' : 'duplicate' });
         if (isNew) wake();

@@ -20,7 +20,7 @@ import type {
 import { withoutPayer } from '../core/redaction.ts';
 import { askGateway, GatewayError, isoTime, readAnswer } from './gateway-http.ts';
 import { Cents, Maybe, statusIn, type Statuses } from './shapes.ts';
-import { fingerprintOf, type RemarkedVerdict, textOf } from './webhook-body.ts';
+import { fingerprintOf, textOf } from './webhook-body.ts';
 
 const ChargeId = Type.String({ pattern: '^[\\w-]{1,128}$' });
 
@@ -112,8 +112,9 @@ export function createAbacatepayGateway(
   };
   return {
     kind: 'abacatepay',
-    // Its answers tell how much was asked for, its webhooks how much was paid.
-    silentOn: { amount: true },
+    // Its answers tell how much was asked for, its webhooks how much was paid; and a dispute that
+    // was lost stays UNDER_DISPUTE.
+    silentOn: { amount: true, lostDisputes: true },
     requeryIntervalMs: 0,
     checkoutNotice: null,
     // "Uma resposta 401 não gera nova tentativa", and neither does any other 4xx but 408 and 429.
@@ -224,8 +225,8 @@ function verifyWebhook(delivery: WebhookDelivery, secret: string): WebhookVerdic
 
 type Verified = Extract<WebhookVerdict, { outcome: 'verified' }>;
 
-function remarked(verdict: Verified, remark: string): RemarkedVerdict {
-  const before = 'remark' in verdict ? `${(verdict as RemarkedVerdict).remark}; ` : '';
+function remarked(verdict: Verified, remark: string): Verified {
+  const before = verdict.remark === undefined ? '' : `${verdict.remark}; `;
   return { ...verdict, remark: before + remark };
 }
 

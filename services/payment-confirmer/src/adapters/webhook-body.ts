@@ -1,6 +1,5 @@
 /** What is done with the bytes of a webhook before anybody looks at their meaning. */
 import { createHash } from 'node:crypto';
-import type { WebhookHint, WebhookVerdict } from '../core/gateway.ts';
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -20,14 +19,3 @@ export const textOf = (bytes: Uint8Array): string | null =>
 /** Tells messages apart that carry no id of their own: the same body, the same message. */
 export const fingerprintOf = (bytes: Uint8Array): string =>
   createHash('sha256').update(bytes).digest('hex');
-
-/** A proven message that is odd: it is heeded all the same, and somebody should look at it. */
-export interface RemarkedVerdict {
-  readonly outcome: 'verified';
-  readonly hint: WebhookHint;
-  readonly remark: string;
-}
-
-/** What is odd about a proven message, or null. */
-export const remarkOf = (verdict: WebhookVerdict): string | null =>
-  'remark' in verdict ? (verdict as RemarkedVerdict).remark : null;

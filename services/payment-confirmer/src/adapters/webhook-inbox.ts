@@ -1,6 +1,6 @@
 /** Table `webhooks`: proven messages that wait to be acted upon, and what became of each. */
 import type { Queryable } from '@rastro/runtime';
-import type { PaymentStatus, WebhookHint } from '../core/gateway.ts';
+import type { Claim, WebhookHint } from '../core/gateway.ts';
 import { storableHint } from '../core/redaction.ts';
 
 export interface StoredWebhook {
@@ -14,7 +14,7 @@ export interface StoredWebhook {
   readonly reference: string | null;
   readonly amountCents: number | null;
   readonly currency: string | null;
-  readonly claim: PaymentStatus | null;
+  readonly claim: Claim | null;
   readonly receivedAt: Date;
   /** 1 for the first. */
   readonly attempts: number;

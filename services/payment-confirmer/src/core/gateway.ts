@@ -55,6 +55,9 @@ export interface WebhookDelivery {
   readonly body: Uint8Array;
 }
 
+/** The dispute was lost. */
+export type Claim = 'charged_back';
+
 /** Says which charge to ask about; what it claims about that charge is only ever compared. */
 export interface WebhookHint {
   /** The same for each delivery of one message. */
@@ -67,14 +70,19 @@ export interface WebhookHint {
   readonly reference: string | null;
   readonly amountCents: number | null;
   readonly currency: string | null;
-  /** A status of which only webhooks speak at this gateway (see {@link Silence}); else null. */
-  readonly claim: PaymentStatus | null;
+  /** What only webhooks tell at this gateway (see {@link Silence}); else null. */
+  readonly claim: Claim | null;
   /** The body without the payer (`core/redaction.ts`). */
   readonly record: unknown;
 }
 
 export type WebhookVerdict =
-  | { readonly outcome: 'verified'; readonly hint: WebhookHint }
+  | {
+      readonly outcome: 'verified';
+      readonly hint: WebhookHint;
+      /** What is odd about it: heeded all the same, and somebody should look. */
+      readonly remark?: string;
+    }
   /**
    * Its signature does not fit, at a gateway that is known to sign wrongly: nothing of it is
    * believed, but the charge is asked about within the budget.
@@ -89,9 +97,7 @@ export interface Silence {
    * fit as well, and where none came, the one that was confirmed when the charge was made counts.
    */
   readonly amount?: true;
-  /** Disputes: a charge in dispute is told as paid. */
-  readonly disputes?: true;
-  /** Lost disputes: a charge whose money was taken back is told as paid. */
+  /** Lost disputes: a charge whose money was taken back is told as paid, or still in dispute. */
   readonly lostDisputes?: true;
 }
 
@@ -165,7 +171,7 @@ export function disproofOf(expected: ChargeIdentity, told: ChargeIdentity): stri
 export interface Circumstances {
   readonly silentOn: Silence;
   /** Of the proven webhook that made us ask. */
-  readonly claim: PaymentStatus | null;
+  readonly claim: Claim | null;
   readonly statusHere: PaymentStatus | 'none';
 }
 
@@ -174,11 +180,6 @@ export function completeStatus(
   report: ChargeReport,
   { silentOn, claim, statusHere }: Circumstances,
 ): ChargeReport {
-  if (!hasMoney(report.status)) return report;
-  // That a dispute ended well leaves what is told of refunds as it is.
-  if (claim !== null) return claim === 'paid' ? report : { ...report, status: claim };
-  const isSilent = silentOn.disputes === true || silentOn.lostDisputes === true;
-  if (isSilent && statusHere === 'charged_back') return { ...report, status: 'charged_back' };
-  const isStillDisputed = silentOn.disputes === true && statusHere === 'disputed';
-  return isStillDisputed ? { ...report, status: 'disputed' } : report;
+  const isLost = silentOn.lostDisputes === true && (claim ?? statusHere) === 'charged_back';
+  return isLost && hasMoney(report.status) ? { ...report, status: 'charged_back' } : report;
 }

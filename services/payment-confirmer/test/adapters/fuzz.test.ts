@@ -205,7 +205,7 @@ const stillPending: ChargeReport = {
 function consequencesOf(verdict: WebhookVerdict): readonly PaymentEvent[] {
   if (verdict.outcome !== 'verified') return [];
   const { claim } = verdict.hint;
-  const silentOn = { disputes: true, amount: true } as const;
+  const silentOn = { lostDisputes: true, amount: true } as const;
   const circumstances = { silentOn, claim, statusHere: pending.status };
   const report = completeStatus(stillPending, circumstances);
   return decide(pending, { type: 'observe', report, proof: 'requery', at });
