@@ -200,6 +200,9 @@ await t.test('exactly the truly paid are paid', { timeout: 120_000 }, async (t) 
 
 await t.test('JetStream lost everything', { timeout: 120_000 }, async (t) => {
   await settled(nats);
+  const purchases = (await sandbox.events()).filter(({ eventName }) => eventName === 'Purchase');
+  const ids = purchases.map(({ eventId }) => eventId.replace('purchase_', ''));
+  t.same(sorted(ids), sorted(truth), 'Meta has heard of each of them, and of no other');
   const before = await everything(sql);
   const told = await whoWasTold();
   await natsServer!.kill();
