@@ -39,7 +39,7 @@ for suite in $suites; do
         -name '*.integration.test.ts' -print
       ;;
     house)
-      suite 'tests of the whole house' 2 180 test \
+      suite 'tests of the whole house' 3 180 test \
         \( -name node_modules -o -path test/e2e -o -path test/browser -o -path test/chaos \) \
         -prune -o -name '*.test.ts' -print
       ;;

@@ -8,6 +8,7 @@ import type { Sql } from '@rastro/runtime';
 import { Pool } from 'undici';
 import type { Figures } from './figures.ts';
 import { type FleetBot, fleetOf, startFleet, webhookSecretOf } from './funnel-fleet.ts';
+import { loadSteadily, percentileOf, type SteadyAnswers } from './steady-load.ts';
 
 const perSecond = 500;
 const durationMs = 20_000;
@@ -31,7 +32,7 @@ export async function measureWebhooks(): Promise<Figures> {
   const handledAtEnd = await countStarted(fleet.sql);
   await countReaches(fleet.sql, warm.latencyMs.length + pushes.latencyMs.length);
   const sorted = pushes.latencyMs.toSorted();
-  const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN;
+  const at = (share: number): number => percentileOf(sorted, share);
   const [p50, p99, max] = [at(0.5), at(0.99), at(1)];
   return {
     updates: sorted.length,
@@ -44,42 +45,21 @@ export async function measureWebhooks(): Promise<Figures> {
   };
 }
 
-interface Pushes {
-  /** From when an update was due to the end of its answer, in ms. */
-  readonly latencyMs: Float64Array;
-  readonly notOk: number;
-}
-
-/**
- * An open loop of people who press START, each for the first time. It keeps numbers and no
- * objects: its own garbage collection would be measured as the service's.
- */
+/** People who press START, each for the first time. */
 async function pushSteadily(load: {
   url: string;
   bots: readonly FleetBot[];
   firstUser: number;
   durationMs: number;
-}): Promise<Pushes> {
-  const pool = new Pool(load.url, { connections: 100 });
-  const total = Math.round((perSecond * load.durationMs) / 1_000);
-  const latencyMs = new Float64Array(total);
-  let notOk = 0;
-  let answered = 0;
-  const startedMs = performance.now();
-  const send = async (index: number): Promise<void> => {
-    const bot = load.bots[index % load.bots.length] as FleetBot;
-    if ((await push(pool, bot.id, load.firstUser + index)) !== 200) notOk += 1;
-    latencyMs[index] = performance.now() - startedMs - (index * 1_000) / perSecond;
-    answered += 1;
-  };
+}): Promise<SteadyAnswers> {
+  const { url, bots, firstUser, durationMs: forMs } = load;
+  const pool = new Pool(url, { connections: 100 });
   try {
-    let sent = 0;
-    while (answered < total) {
-      const due = Math.floor(((performance.now() - startedMs) * perSecond) / 1_000) + 1;
-      for (; sent < Math.min(due, total); sent += 1) void send(sent);
-      await delay(1);
-    }
-    return { latencyMs, notOk };
+    return await loadSteadily({
+      total: Math.round((perSecond * forMs) / 1_000),
+      perSecond,
+      send: (index) => push(pool, (bots[index % bots.length] as FleetBot).id, firstUser + index),
+    });
   } finally {
     await pool.destroy();
   }

@@ -7,6 +7,7 @@ import { Webhook } from 'standardwebhooks';
 import { Pool } from 'undici';
 import type { Figures } from './figures.ts';
 import { type PaidCharge, type PaymentsDesk, startPaymentsDesk } from './payments-desk.ts';
+import { loadSteadily, percentileOf, type SteadyAnswers } from './steady-load.ts';
 
 const perSecond = 300;
 const durationMs = 20_000;
@@ -23,18 +24,15 @@ export async function measureWebhooks(): Promise<Figures> {
   return {
     webhooks: answers.length,
     'not 200': notOk,
-    'answer p50 ms': at(answers, 0.5),
-    'answer p99 ms': at(answers, 0.99),
-    'answer max ms': at(answers, 1),
+    'answer p50 ms': percentileOf(answers, 0.5),
+    'answer p99 ms': percentileOf(answers, 0.99),
+    'answer max ms': percentileOf(answers, 1),
     'paid by the last one': handledAtEnd,
-    'PaymentPaid p50 ms': at(payments, 0.5),
-    'PaymentPaid p99 ms': at(payments, 0.99),
-    'PaymentPaid max ms': at(payments, 1),
+    'PaymentPaid p50 ms': percentileOf(payments, 0.5),
+    'PaymentPaid p99 ms': percentileOf(payments, 0.99),
+    'PaymentPaid max ms': percentileOf(payments, 1),
   };
 }
-
-const at = (sorted: Float64Array, share: number): number =>
-  sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN;
 
 /** One webhook for each charge, at a constant rate; times in ms from when each one was due. */
 async function announce(desk: PaymentsDesk, forMs: number) {
@@ -46,7 +44,7 @@ async function announce(desk: PaymentsDesk, forMs: number) {
     const index = numbers.get(paymentId);
     if (index !== undefined) paidAtMs[index] = atMs;
   });
-  const { answerMs, notOk, startedAtMs } = await postSteadily(desk.url, charges);
+  const { latencyMs: answerMs, notOk, startedAtMs } = await postSteadily(desk.url, charges);
   const handledAtEnd = payments.seen();
   const deadline = performance.now() + drainWithinMs;
   while (payments.seen() < total) {
@@ -84,30 +82,15 @@ async function watchPayments(
   };
 }
 
-/** An open loop: what one webhook waits, the next one does not. */
-async function postSteadily(url: string, charges: readonly PaidCharge[]) {
+async function postSteadily(url: string, charges: readonly PaidCharge[]): Promise<SteadyAnswers> {
   const pool = new Pool(url, { connections: 64 });
   const verifier = new Webhook(sampleSecrets.webhookSecret);
-  const total = charges.length;
-  const answerMs = new Float64Array(total);
-  let notOk = 0;
-  let answered = 0;
-  const startedMs = performance.now();
-  const startedAtMs = Date.now();
-  const send = async (index: number): Promise<void> => {
-    const status = await post(pool, verifier, charges[index] as PaidCharge);
-    if (status !== 200) notOk += 1;
-    answerMs[index] = performance.now() - startedMs - (index * 1_000) / perSecond;
-    answered += 1;
-  };
   try {
-    let sent = 0;
-    while (answered < total) {
-      const due = Math.floor(((performance.now() - startedMs) * perSecond) / 1_000) + 1;
-      for (; sent < Math.min(due, total); sent += 1) void send(sent);
-      await delay(1);
-    }
-    return { answerMs, notOk, startedAtMs };
+    return await loadSteadily({
+      total: charges.length,
+      perSecond,
+      send: (index) => post(pool, verifier, charges[index] as PaidCharge),
+    });
   } finally {
     await pool.destroy();
   }

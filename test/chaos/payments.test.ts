@@ -27,7 +27,7 @@ t.comment(`RASTRO_SEED=${seed}`);
 const chargeCount = 1_000;
 const postCount = 10_000;
 const walkers = 20;
-const stormMs = 40_000;
+const stormMs = 30_000;
 const killsEach = 5;
 
 await using world = await startTestHouse({

@@ -290,7 +290,8 @@ await t.test('disputed and won; disputed and lost', async (t) => {
   await sees(world, paymentId, ...types, 'PaymentDisputed');
   await faults();
   const [opening] = await world.sql<{ record: object }[]>`
-    select record from webhooks where type = 'OPENPIX:DISPUTE_CREATED' and outcome = 'observed'`;
+    select record from webhooks
+    where type = 'OPENPIX:DISPUTE_CREATED' and outcome = 'observed' order by id limit 1`;
   t.match(opening?.record, { dispute: { status: 'OPENED' } });
   await settle(lostSale.paymentId, false);
   await sees(world, lostSale.paymentId, ...types, 'PaymentChargedBack');
