@@ -1,6 +1,6 @@
 /** `rastro payments`: what gateways say was paid, beside what is paid here. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { paymentsReconcile, type ReplyOf } from '@rastro/events';
+import { paymentsReconcile, paymentStatuses } from '@rastro/events';
 import { ask, type Nats } from '@rastro/messaging';
 import { connectPostgres, type Sql } from '@rastro/runtime';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -15,20 +15,7 @@ import {
   retryInMsOf,
 } from '../reconciliation.ts';
 
-type Status = ReplyOf<typeof paymentsReconcile>['statusHere'];
-
-// In the order in which a payment comes to them.
-const statuses: readonly Status[] = [
-  'pending',
-  'paid',
-  'expired',
-  'cancelled',
-  'refused',
-  'partially_refunded',
-  'refunded',
-  'disputed',
-  'charged_back',
-];
+type Status = (typeof paymentStatuses)[number];
 
 interface Options {
   readonly since: Date;
@@ -56,7 +43,7 @@ export function addPaymentsCommands(program: Command): void {
     .option('--until <when>', 'charges made before then', moment)
     .option('--account <id>', 'only of this account')
     .option('--workspace <id>', 'only of this workspace')
-    .addOption(new Option('--status <status...>', 'as it is here').choices(statuses))
+    .addOption(new Option('--status <status...>', 'as it is here').choices(paymentStatuses))
     .option('--all', 'prints those, too, that did not differ')
     .option('--no-wait', 'does not ask again, a minute later, what was asked about just before')
     .option('--json', 'amounts in cents')
@@ -113,7 +100,13 @@ async function reconcile(options: Options): Promise<void> {
 type Charge = Omit<Reconciled, 'reply' | 'problem'>;
 
 function listCharges(sql: Sql, options: Options): Promise<Charge[]> {
-  const { since, until = null, account = null, workspace = null, status = statuses } = options;
+  const {
+    since,
+    until = null,
+    account = null,
+    workspace = null,
+    status = paymentStatuses,
+  } = options;
   return sql<Charge[]>`
     select workspace_id, payment_id, account_id, amount_cents, currency, status
     from charges

@@ -39,6 +39,7 @@ export {
   funnelStep,
   paymentsCreate,
   paymentsReconcile,
+  paymentStatuses,
   paymentsRevalidate,
   type ReplyOf,
   type RequestDefinition,

@@ -33,7 +33,8 @@ function defineRequest<Q extends TSchema, R extends TSchema>(
   return definition;
 }
 
-const PaymentStatus = OneOf(
+/** All that a payment may be. */
+export const paymentStatuses = [
   'pending',
   'paid',
   'expired',
@@ -43,7 +44,9 @@ const PaymentStatus = OneOf(
   'partially_refunded',
   'disputed',
   'charged_back',
-);
+] as const;
+
+const PaymentStatus = OneOf(...paymentStatuses);
 
 const PaymentView = Type.Object({
   paymentId: Uuid,

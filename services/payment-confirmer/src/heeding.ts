@@ -1,4 +1,4 @@
-/** Acts upon a stored webhook: it only ever leads to a question to the gateway. */
+/** Acts upon a stored webhook: it leads to a question, and the gateway's answer counts. */
 import type { Logger, Sql } from '@rastro/runtime';
 import { findAttempt } from './adapters/charge-attempts.ts';
 import {
@@ -18,14 +18,14 @@ import { mismatchOf } from './core/gateway.ts';
 import type { Schedule } from './core/schedule.ts';
 import { type Cause, identityOf, type Observe } from './observing.ts';
 import type { OpenCharges } from './opening.ts';
-import { type ObserveStray, StrayAskedError } from './straying.ts';
+import { type AskAboutStray, StrayAskedError } from './straying.ts';
 
 export interface WebhookOptions {
   readonly sql: Sql;
   readonly chooseGateway: ChooseGateway;
   readonly schedule: Schedule;
   readonly observe: Observe;
-  readonly observeStray: ObserveStray;
+  readonly askAboutStray: AskAboutStray;
   readonly openCharge: OpenCharges;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -36,7 +36,7 @@ const hourMs = 3_600_000;
 const giveUpAfterMs = 72 * hourMs;
 const longestWaitMs = 15 * 60_000;
 
-/** What becomes of one stored webhook; it only ever leads to a question. */
+/** What becomes of one stored webhook. */
 export function processWebhook(options: WebhookOptions) {
   const { log } = options;
   return async (webhook: StoredWebhook): Promise<WebhookOutcome> => {
@@ -73,7 +73,7 @@ async function withChargeId(
 }
 
 async function act(webhook: StoredWebhook, options: WebhookOptions): Promise<WebhookOutcome> {
-  const { sql, schedule, openCharge, observeStray, metrics, log } = options;
+  const { sql, schedule, openCharge, askAboutStray, metrics, log } = options;
   const { id, accountId, kind } = webhook;
   const alarm = (mismatch: string) => {
     metrics.mismatches.inc({ kind, source: 'webhook' });
@@ -100,9 +100,10 @@ async function act(webhook: StoredWebhook, options: WebhookOptions): Promise<Web
   if (isStray(charge, webhook)) {
     const chargeId = webhook.chargeId ?? attempt.gatewayChargeId;
     const isKnown = chargeId !== null && chargeId === attempt.gatewayChargeId;
-    const found = await observeStray({ charge, accountId, chargeId, isKnown }, causationId);
-    if (found === 'not_yet') return retryStray(webhook, schedule);
-    if (found !== 'not_found') return found === 'mismatch' ? 'mismatch' : 'observed';
+    const stray = { charge, accountId, chargeId, isKnown };
+    const { finding } = await askAboutStray(stray, causationId);
+    if (finding === 'not_yet') return retryStray(webhook, schedule);
+    if (finding !== 'not_found') return finding === 'mismatch' ? 'mismatch' : 'observed';
     if (charge.accountId !== accountId) {
       alarm(`account ${accountId} has no charge ${chargeId} for payment ${charge.paymentId}`);
       return 'mismatch';

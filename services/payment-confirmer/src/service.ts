@@ -46,7 +46,7 @@ import { createObserve } from './observing.ts';
 import { createOpenCharges } from './opening.ts';
 import { type ReconcilingOptions, reconcilePayment } from './reconciling.ts';
 import { addRoutes } from './routes.ts';
-import { createAskAboutStray, createObserveStray } from './straying.ts';
+import { createAskAboutStray } from './straying.ts';
 
 const service = 'payment-confirmer';
 const schema = 'payments';
@@ -95,11 +95,10 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const edges = { sql, chooseGateway, schedule, metrics, log };
   const observe = createObserve(edges);
   const askAboutStray = createAskAboutStray(edges);
-  const observeStray = createObserveStray(askAboutStray);
   const circuits = createCircuits(failover, log);
   const openCharge = createOpenCharges({ ...edges, circuits, failover, publicOrigin });
   const webhooks = stack.use(
-    startWebhookWorker({ ...edges, observe, observeStray, openCharge, onError }),
+    startWebhookWorker({ ...edges, observe, askAboutStray, openCharge, onError }),
   );
   stack.use(startReconciler({ ...edges, observe, onError }));
   const creating = { sql, catalog, openCharge, pixExpirySeconds };

@@ -71,13 +71,6 @@ export class StrayAskedError extends GatewayError {
  */
 export type AskAboutStray = (stray: Stray, causationId: string) => Promise<StrayAnswer>;
 
-/** The same for whoever needs only what came of it. */
-export type ObserveStray = (stray: Stray, causationId: string) => Promise<StrayFinding>;
-
-export function createObserveStray(askAboutStray: AskAboutStray): ObserveStray {
-  return async (stray, causationId) => (await askAboutStray(stray, causationId)).finding;
-}
-
 export function createAskAboutStray(options: StrayingOptions): AskAboutStray {
   const { sql, chooseGateway, metrics, log } = options;
   return async (stray, causationId) => {

@@ -3,7 +3,7 @@
  * a charge is a "checkout transparente", amounts are in cents of a real. Its webhooks are proven by
  * a secret only: the HMAC beside it has a key that is printed in the documentation.
  */
-import { decoder, parseJson } from '@rastro/events';
+import { decoder } from '@rastro/events';
 import { isSameSecret } from '@rastro/runtime';
 import { createHmac } from 'node:crypto';
 import Type, { type Static } from 'typebox';
@@ -18,9 +18,9 @@ import type {
   WebhookVerdict,
 } from '../core/gateway.ts';
 import { withoutPayer } from '../core/redaction.ts';
-import { askGateway, GatewayError, isoTime, readAnswer } from './gateway-http.ts';
+import { askGateway, GatewayError, isoTime, readAnswer, reasonOf } from './gateway-http.ts';
 import { Cents, Maybe, statusIn, type Statuses } from './shapes.ts';
-import { fingerprintOf, textOf } from './webhook-body.ts';
+import { fingerprintOf, jsonIn } from './webhook-body.ts';
 
 const ChargeId = Type.String({ pattern: '^[\\w-]{1,128}$' });
 
@@ -95,7 +95,7 @@ export function createAbacatepayGateway(
   const call = async (method: 'GET' | 'POST', path: string, how: Call = {}): Promise<Result> => {
     const url = `${apiUrl}/v2/transparents/${path}`;
     const answer = await askGateway(dispatcher, { method, url, headers, ...how });
-    if (answer.kind === 'refused') return { ok: false, problem: problemOf(answer) };
+    if (answer.kind === 'refused') return { ok: false, problem: reasonOf(answer) };
     const { success, data, error } = readAnswer(readEnvelope, answer.json);
     const hasFailed = success === false || data === null || data === undefined;
     return hasFailed
@@ -152,9 +152,6 @@ type Call = Pick<Parameters<typeof askGateway>[1], 'body' | 'timeoutMs'>;
 type Result =
   | { readonly ok: true; readonly data: unknown }
   | { readonly ok: false; readonly problem: string };
-
-const problemOf = ({ status, problem }: { status: number; problem: string }): string =>
-  `${status}, ${problem}`;
 
 /** `externalId` makes a repetition the same charge; the answers only hand back the metadata. */
 function orderBody({ amountCents, expiresInSeconds, description, paymentId }: ChargeOrder) {
@@ -239,10 +236,8 @@ function remarked(verdict: Verified, remark: string): Verified {
  * that goes with a refusal is all that can be done about it.
  */
 export function readWebhook({ body }: WebhookDelivery): WebhookVerdict {
-  const text = textOf(body);
-  if (text === null) return { outcome: 'malformed', problem: 'the body is not UTF-8' };
-  const json = parseJson(text);
-  if (!json.ok) return { outcome: 'malformed', problem: 'the body is not JSON' };
+  const json = jsonIn(body);
+  if (!json.ok) return { outcome: 'malformed', problem: json.problem };
   const read = readEvent(json.value);
   if (!read.ok) return { outcome: 'malformed', problem: read.problem };
   const { event, id, data } = read.value;

@@ -91,6 +91,20 @@ function problemIn(text: string): string {
   return typeof found === 'string' ? found.slice(0, 256) : 'without saying why';
 }
 
+type Refusal = Extract<GatewayAnswer, { kind: 'refused' }>;
+
+export const reasonOf = ({ status, problem }: Refusal): string => `${status}, ${problem}`;
+
+/** @throws {GatewayError} for a refusal that says nothing about the charge, e.g. of our key. */
+export function told(answer: GatewayAnswer): unknown {
+  if (answer.kind === 'ok') return answer.json;
+  throw new GatewayError(`the gateway answered ${reasonOf(answer)}`);
+}
+
+/** The same, but null for a 404: there is no such thing. */
+export const toldOrNull = (answer: GatewayAnswer): unknown =>
+  answer.kind === 'refused' && answer.status === 404 ? null : told(answer);
+
 /** @throws {GatewayError} when the answer lacks what the gateway's documentation promises. */
 export function readAnswer<T>(decode: Decoder<T>, json: unknown): T {
   const decoded = decode(json);

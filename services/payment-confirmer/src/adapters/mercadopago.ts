@@ -6,7 +6,15 @@ import { centsToDecimal, decimalToCents, decoder } from '@rastro/events';
 import Type, { type Static } from 'typebox';
 import type { Dispatcher } from 'undici';
 import type { ChargeOrder, ChargeReport, Gateway, Opening } from '../core/gateway.ts';
-import { askGateway, GatewayError, isoTime, readAnswer } from './gateway-http.ts';
+import {
+  askGateway,
+  GatewayError,
+  isoTime,
+  readAnswer,
+  reasonOf,
+  told,
+  toldOrNull,
+} from './gateway-http.ts';
 import { verifyWebhook } from './mercadopago-webhooks.ts';
 import { Maybe, ShortText, statusIn, type Statuses } from './shapes.ts';
 
@@ -66,10 +74,8 @@ export function createMercadoPagoGateway(
     });
   async function getCharge(chargeId: string): Promise<ChargeReport | null> {
     const url = urlOf(chargeId);
-    const answer = await askGateway(dispatcher, { method: 'GET', url, headers });
-    if (answer.kind === 'ok') return reportOf(readAnswer(readPayment, answer.json));
-    if (answer.status === 404) return null;
-    throw new GatewayError(`the gateway answered ${answer.status}, ${answer.problem}`);
+    const json = toldOrNull(await askGateway(dispatcher, { method: 'GET', url, headers }));
+    return json === null ? null : reportOf(readAnswer(readPayment, json));
   }
   async function knownCharge(chargeId: string): Promise<ChargeReport> {
     const report = await getCharge(chargeId);
@@ -88,7 +94,7 @@ export function createMercadoPagoGateway(
       const body = orderBody(order, { payerEmail, nowMs: Date.now() });
       const answer = await post(paymentsUrl, body, order.paymentId, timeoutMs);
       return answer.kind === 'refused'
-        ? { ok: false, reason: `${answer.status}, ${answer.problem}` }
+        ? { ok: false, reason: reasonOf(answer) }
         : openingOf(readAnswer(readPayment, answer.json));
     },
     getCharge,
@@ -100,11 +106,8 @@ export function createMercadoPagoGateway(
       // Says from where to where, so that asking twice at once gives back once.
       const key = `refund-${chargeId}-${refundedCents ?? 0}-${amountCents}`;
       const body = { amount: amountOf(amountCents) };
-      const answer = await post(`${urlOf(chargeId)}/refunds`, body, key);
-      if (answer.kind === 'refused') {
-        throw new GatewayError(`the gateway answered ${answer.status}, ${answer.problem}`);
-      }
       // It tells of the refund, or of nothing where the key was used before.
+      told(await post(`${urlOf(chargeId)}/refunds`, body, key));
       return knownCharge(chargeId);
     },
     verifyWebhook: async (delivery) => verifyWebhook(webhookSecret, delivery),

@@ -17,7 +17,7 @@ import type {
   WebhookVerdict,
 } from '../core/gateway.ts';
 import { withoutPayer } from '../core/redaction.ts';
-import { askGateway, GatewayError, readAnswer } from './gateway-http.ts';
+import { askGateway, GatewayError, readAnswer, reasonOf, toldOrNull } from './gateway-http.ts';
 import { Cents, Maybe, statusIn, type Statuses } from './shapes.ts';
 import { fingerprintOf, textOf } from './webhook-body.ts';
 
@@ -87,15 +87,13 @@ export function createPushinpayGateway(
         timeoutMs,
       });
       return answer.kind === 'refused'
-        ? { ok: false, reason: `${answer.status}, ${answer.problem}` }
+        ? { ok: false, reason: reasonOf(answer) }
         : openingOf(readAnswer(readNewTransaction, answer.json), order);
     },
     async getCharge(chargeId) {
       const url = `${apiUrl}/transactions/${encodeURIComponent(chargeId)}`;
-      const answer = await askGateway(dispatcher, { method: 'GET', url, headers });
-      if (answer.kind === 'ok') return reportOf(readAnswer(readTransaction, answer.json));
-      if (answer.status === 404) return null;
-      throw new GatewayError(`the gateway answered ${answer.status}, ${answer.problem}`);
+      const json = toldOrNull(await askGateway(dispatcher, { method: 'GET', url, headers }));
+      return json === null ? null : reportOf(readAnswer(readTransaction, json));
     },
     // None is documented, and the libraries that have one disagree on its address: no guesses with
     // somebody's money.

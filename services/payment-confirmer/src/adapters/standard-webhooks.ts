@@ -2,7 +2,7 @@
  * The generic PIX gateway: JSON over HTTP, and webhooks as Standard Webhooks 1.0 signs them
  * (https://github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md).
  */
-import { decoder, parseJson } from '@rastro/events';
+import { decoder, parseJson, paymentStatuses } from '@rastro/events';
 import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import Type, { type Static } from 'typebox';
 import type { Dispatcher } from 'undici';
@@ -12,13 +12,12 @@ import type {
   Gateway,
   OpenedCharge,
   Opening,
-  PaymentStatus,
   WebhookDelivery,
   WebhookHint,
   WebhookVerdict,
 } from '../core/gateway.ts';
 import { withoutPayer } from '../core/redaction.ts';
-import { askGateway, GatewayError, isoTime, readAnswer } from './gateway-http.ts';
+import { askGateway, isoTime, readAnswer, reasonOf, told, toldOrNull } from './gateway-http.ts';
 import { Cents, Id, Maybe, ShortText, statusIn, type Statuses } from './shapes.ts';
 import { utf8Of } from './webhook-body.ts';
 
@@ -53,21 +52,7 @@ const readWebhookBody = decoder(WebhookBody);
 const readWebhookType = decoder(Type.Object({ type: ShortText }));
 
 /** Its words are ours. */
-const statuses: Statuses = new Map(
-  (
-    [
-      'pending',
-      'paid',
-      'expired',
-      'cancelled',
-      'refused',
-      'refunded',
-      'partially_refunded',
-      'disputed',
-      'charged_back',
-    ] satisfies PaymentStatus[]
-  ).map((status) => [status, status]),
-);
+const statuses: Statuses = new Map(paymentStatuses.map((status) => [status, status]));
 
 export interface StandardWebhooksAccount {
   /** Without a trailing slash. */
@@ -100,18 +85,13 @@ export function createStandardWebhooksGateway(
         timeoutMs,
       });
       return answer.kind === 'refused'
-        ? { ok: false, reason: `${answer.status}, ${answer.problem}` }
+        ? { ok: false, reason: reasonOf(answer) }
         : openingOf(readAnswer(readNewCharge, answer.json));
     },
     async getCharge(chargeId) {
-      const answer = await askGateway(dispatcher, {
-        method: 'GET',
-        url: chargeUrl(chargeId),
-        headers,
-      });
-      if (answer.kind === 'ok') return reportOf(readAnswer(readCharge, answer.json));
-      if (answer.status === 404) return null;
-      throw new GatewayError(`the gateway answered ${answer.status}, ${answer.problem}`);
+      const url = chargeUrl(chargeId);
+      const json = toldOrNull(await askGateway(dispatcher, { method: 'GET', url, headers }));
+      return json === null ? null : reportOf(readAnswer(readCharge, json));
     },
     async refund(chargeId, amountCents) {
       const answer = await askGateway(dispatcher, {
@@ -120,8 +100,7 @@ export function createStandardWebhooksGateway(
         headers,
         body: { amount_cents: amountCents },
       });
-      if (answer.kind === 'ok') return reportOf(readAnswer(readCharge, answer.json));
-      throw new GatewayError(`the gateway answered ${answer.status}, ${answer.problem}`);
+      return reportOf(readAnswer(readCharge, told(answer)));
     },
     verifyWebhook: async (delivery) => verifyWebhook(verifier, delivery),
   };

@@ -11,6 +11,8 @@ import {
   type GatewayRequest,
   isoTime,
   readAnswer,
+  reasonOf,
+  told,
 } from './gateway-http.ts';
 import { Cents, Id, Maybe, ShortText, statusIn, type Statuses } from './shapes.ts';
 
@@ -73,17 +75,11 @@ export type Ask = (
 
 const chargePath = (chargeId: string) => `/charge/${encodeURIComponent(chargeId)}`;
 
-/** @throws {GatewayError} for a refusal that says nothing about the charge, e.g. of our AppID. */
-export function told(answer: GatewayAnswer): unknown {
-  if (answer.kind === 'ok') return answer.json;
-  throw new GatewayError(`the gateway answered ${answer.status}, ${answer.problem}`);
-}
-
 /**
- * The same, but null where there is no such thing. Its documentation knows 400 for that as well, and
- * for much else: only one that says so counts.
+ * Null where there is no such thing. Its documentation knows 400 for that as well as 404, and 400 for
+ * much else: only one that says so counts.
  */
-function toldOrNull(answer: GatewayAnswer): unknown {
+function toldIfAny(answer: GatewayAnswer): unknown {
   const isUnknown =
     answer.kind === 'refused' &&
     (answer.status === 404 ||
@@ -113,9 +109,7 @@ export async function createCharge(
     },
     timeoutMs,
   });
-  if (answer.kind === 'refused') {
-    return { ok: false, reason: `${answer.status}, ${answer.problem}` };
-  }
+  if (answer.kind === 'refused') return { ok: false, reason: reasonOf(answer) };
   const { charge } = readAnswer(readChargeAnswer, answer.json);
   const expiresAt = isoTime(charge.expiresDate);
   if (expiresAt === null) return { ok: false, reason: 'its expiry is no time' };
@@ -125,7 +119,7 @@ export async function createCharge(
 }
 
 export async function getCharge(ask: Ask, chargeId: string): Promise<ChargeReport | null> {
-  const json = toldOrNull(await ask({ method: 'GET', path: chargePath(chargeId) }));
+  const json = toldIfAny(await ask({ method: 'GET', path: chargePath(chargeId) }));
   if (json === null) return null;
   const { charge } = readAnswer(readChargeAnswer, json);
   // A charge stays COMPLETED whatever is given back or disputed: four questions in all.
@@ -150,7 +144,7 @@ interface PaymentAtBank {
  */
 async function paymentOf(ask: Ask, chargeId: string): Promise<PaymentAtBank> {
   const query = new URLSearchParams({ charge: chargeId });
-  const json = toldOrNull(await ask({ method: 'GET', path: `/transaction?${query.toString()}` }));
+  const json = toldIfAny(await ask({ method: 'GET', path: `/transaction?${query.toString()}` }));
   const { transactions } =
     json === null ? { transactions: [] } : readAnswer(readTransactions, json);
   // Named once more in each of them: a filter that is not understood shows all there are.
@@ -164,7 +158,7 @@ async function paymentOf(ask: Ask, chargeId: string): Promise<PaymentAtBank> {
 
 async function disputeOf(ask: Ask, endToEndId: string): Promise<string | null> {
   const path = `/dispute/${encodeURIComponent(endToEndId)}`;
-  const json = toldOrNull(await ask({ method: 'GET', path }));
+  const json = toldIfAny(await ask({ method: 'GET', path }));
   if (json === null) return null;
   const { dispute } = readAnswer(readDispute, json);
   if (dispute.endToEndId !== endToEndId) {
@@ -185,7 +179,7 @@ const maxRefunds = 100;
 /** Of all refunds that have arrived: one that is IN_PROCESSING may still be REJECTED. */
 async function refundedCents(ask: Ask, chargeId: string): Promise<number> {
   const path = `${chargePath(chargeId)}/refund?skip=0&limit=${maxRefunds}`;
-  const json = toldOrNull(await ask({ method: 'GET', path }));
+  const json = toldIfAny(await ask({ method: 'GET', path }));
   if (json === null) return 0;
   const { refunds, pageInfo } = readAnswer(readRefunds, json);
   if (pageInfo?.hasNextPage === true) {
@@ -220,7 +214,7 @@ function reportOf(charge: Static<typeof Charge>, refunded: number): ChargeReport
 /** Only for payments to our own account: nobody else's are shown to our AppID. */
 export async function chargeIdOf(ask: Ask, endToEndId: string): Promise<string | null> {
   const path = `/transaction/${encodeURIComponent(endToEndId)}`;
-  const json = toldOrNull(await ask({ method: 'GET', path }));
+  const json = toldIfAny(await ask({ method: 'GET', path }));
   if (json === null) return null;
   return readAnswer(readTransaction, json).transaction.charge?.correlationID ?? null;
 }

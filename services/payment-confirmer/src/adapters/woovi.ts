@@ -5,15 +5,15 @@
  * Its signature says that Woovi sent a message, not about whose account: every seller there can
  * have signed messages sent to us. So nothing counts but what our own AppID is told.
  */
-import { decoder, parseJson } from '@rastro/events';
+import { decoder } from '@rastro/events';
 import Type, { type Static } from 'typebox';
 import type { Dispatcher } from 'undici';
 import type { Gateway, WebhookDelivery, WebhookHint, WebhookVerdict } from '../core/gateway.ts';
 import { withoutPayer } from '../core/redaction.ts';
-import { askGateway } from './gateway-http.ts';
+import { askGateway, told } from './gateway-http.ts';
 import { Cents, Id, Maybe, ShortText } from './shapes.ts';
-import { fingerprintOf, textOf } from './webhook-body.ts';
-import { type Ask, chargeIdOf, createCharge, getCharge, refund, told } from './woovi-api.ts';
+import { fingerprintOf, jsonIn } from './webhook-body.ts';
+import { type Ask, chargeIdOf, createCharge, getCharge, refund } from './woovi-api.ts';
 import { createSignatureCheck, type IsSigned } from './woovi-keys.ts';
 
 const HintedCharge = Type.Object({ correlationID: Id, value: Maybe(Cents) });
@@ -84,10 +84,8 @@ async function verifyWebhook(
 
 /** What a proven delivery says; never throws. */
 export function readWebhook({ body }: WebhookDelivery): WebhookVerdict {
-  const text = textOf(body);
-  if (text === null) return { outcome: 'malformed', problem: 'the body is not UTF-8' };
-  const json = parseJson(text);
-  if (!json.ok) return { outcome: 'malformed', problem: 'the body is not JSON' };
+  const json = jsonIn(body);
+  if (!json.ok) return { outcome: 'malformed', problem: json.problem };
   const message = readMessage(json.value);
   if (!message.ok) return { outcome: 'malformed', problem: message.problem };
   const subject = subjectOf(message.value);

@@ -158,6 +158,10 @@ export function mismatchOf(
   return wrong.length === 0 ? null : wrong.join('; ');
 }
 
+/** Statuses that only a charge has whose money came, wherever it went afterwards. */
+export const isPaidStatus = (status: ChargeReport['status']): boolean =>
+  ['paid', 'partially_refunded', 'refunded', 'disputed', 'charged_back'].includes(status);
+
 /** Statuses of a charge whose money is with the seller, even if not all of it or not undisputed. */
 export const hasMoney = (status: ChargeReport['status']): boolean =>
   ['paid', 'partially_refunded', 'disputed'].includes(status);

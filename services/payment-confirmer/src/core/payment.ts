@@ -7,7 +7,7 @@
  * Cancelled, refused, refunded and charged back are final. Facts may come twice and in any order.
  */
 import type { DataOf, EventBody, EventType } from '@rastro/events';
-import type { ChargeReport, PaymentStatus } from './gateway.ts';
+import { type ChargeReport, isPaidStatus, type PaymentStatus } from './gateway.ts';
 
 export type PaymentEvent = EventBody<Extract<EventType, `Payment${string}`>>;
 
@@ -125,10 +125,6 @@ export function contradictionIn(state: State, report: ChargeReport): string | nu
 /** Whether money that comes now is this payment's, and not a second time the same. */
 export const isAwaitingMoney = ({ status }: State): boolean =>
   status === 'pending' || status === 'expired';
-
-/** Statuses that only a charge has whose money came, wherever it went afterwards. */
-export const isPaidStatus = (status: ChargeReport['status']): boolean =>
-  ['paid', 'partially_refunded', 'refunded', 'disputed', 'charged_back'].includes(status);
 
 function observeUnpaid(state: OpenPayment, { report, at }: Observation): PaymentEvent[] {
   if (state.status !== 'pending') return [];

@@ -1,6 +1,6 @@
 /** Where the gateway and we say different things of one payment's money. */
-import type { ChargeReport } from './gateway.ts';
-import { isPaidStatus, type OpenPayment } from './payment.ts';
+import { type ChargeReport, isPaidStatus } from './gateway.ts';
+import type { OpenPayment } from './payment.ts';
 
 /** What is compared of either side. */
 export interface Balance {

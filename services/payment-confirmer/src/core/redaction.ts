@@ -1,5 +1,4 @@
 /** What may be kept of a gateway's message for 90 days: all of it but the payer. */
-
 import type { WebhookHint } from './gateway.ts';
 
 /**
