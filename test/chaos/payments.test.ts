@@ -199,7 +199,7 @@ await t.test('exactly the truly paid are paid', { timeout: 120_000 }, async (t) 
 });
 
 await t.test('JetStream lost everything', { timeout: 120_000 }, async (t) => {
-  await settled(nats);
+  await settled(nats, sql);
   const purchases = (await sandbox.events()).filter(({ eventName }) => eventName === 'Purchase');
   const ids = purchases.map(({ eventId }) => eventId.replace('purchase_', ''));
   t.same(sorted(ids), sorted(truth), 'Meta has heard of each of them, and of no other');
@@ -214,7 +214,7 @@ await t.test('JetStream lost everything', { timeout: 120_000 }, async (t) => {
     RASTRO_DATA_DIR: dataDir,
   });
   t.equal(await republishing.exit(), 0, republishing.output());
-  await settled(nats);
+  await settled(nats, sql);
   const after = await everything(sql);
   const changed = [...before.keys()].filter((table) => after.get(table) !== before.get(table));
   t.same(changed, [], 'every table is as before');

@@ -7,8 +7,11 @@ const quietForMs = 3_000;
 /** Durables of the seven services together, at least: fewer means that some are not back yet. */
 const minConsumers = 8;
 
-/** Until every consumer of both streams has nothing left, for a while. */
-export async function settled(nats: Nats): Promise<void> {
+/**
+ * Until every consumer of both streams has nothing left, and no service has anything of its own to
+ * go on with, for a while: an answer that was lost in the storm is asked for again up to 15 s later.
+ */
+export async function settled(nats: Nats, of: Sql): Promise<void> {
   let quietSince = performance.now();
   await eventually(
     async () => {
@@ -19,14 +22,27 @@ export async function settled(nats: Nats): Promise<void> {
         }
       }
       const waiting = consumers.filter((info) => info.num_pending > 0 || info.num_ack_pending > 0);
-      if (consumers.length < minConsumers || waiting.length > 0) quietSince = performance.now();
+      const owed = await owedWork(of);
+      const isBusy = consumers.length < minConsumers || waiting.length > 0 || owed.length > 0;
+      if (isBusy) quietSince = performance.now();
       const quietMs = performance.now() - quietSince;
       if (quietMs < quietForMs) {
-        throw new Error(`${consumers.length} consumers, ${waiting.map(({ name }) => name).join()}`);
+        const names = waiting.map(({ name }) => name).join();
+        throw new Error(`${consumers.length} consumers, waiting: ${names}, owed: ${owed.join()}`);
       }
     },
     { timeoutMs: 60_000, intervalMs: 250 },
   );
+}
+
+/** What a service still means to do by itself. */
+async function owedWork(of: Sql): Promise<string[]> {
+  const rows = await of<{ work: string }[]>`
+    select 'payment requests' as work from funnel.payment_requests where status = 'pending'
+    union select 'messages' from funnel.messages where status in ('queued', 'sending')
+    union select 'webhooks' from payments.webhooks where processed_at is null
+    union select 'conversions' from capi.conversions where state in ('due', 'sending', 'unconfirmed')`;
+  return rows.map(({ work }) => work);
 }
 
 /** When gateways were and will be asked goes on by itself, whatever is delivered. */
