@@ -56,7 +56,9 @@ export function createSender(options: SenderOptions) {
   }
 
   async function deliverAll(rows: readonly Claimed[], errand: Errand): Promise<boolean> {
-    const requests = Map.groupBy(rows, ({ testEventCode }) => testEventCode);
+    const requests = Map.groupBy(rows, ({ id, isForced, testEventCode }) =>
+      isForced ? id : testEventCode,
+    );
     const batches: Claimed[][] = [...requests.values()];
     return sendBatches(options, batches, errand, performance.now());
   }

@@ -83,7 +83,8 @@ export function createClaims(options: ClaimOptions): Claims {
 
 export function columns(tx: Transaction) {
   return tx`id, workspace_id, pixel_id, pool_id, event_name, event_id, tracking_token, payment_id,
-    event_time, attempts, first_attempt_at, unknown_since, body, test_event_code, version`;
+    event_time, attempts, first_attempt_at, unknown_since, body, test_event_code, match_keys,
+    complaints, is_forced, version`;
 }
 
 /** Before the call, and committed before it: what is about to be sent, and by whom. */
@@ -100,6 +101,7 @@ async function lease(
         eventTimeSeconds: row.eventTime,
         firstAttemptAtMs: row.firstAttemptAt?.getTime() ?? null,
         unknownSinceMs: row.unknownSince?.getTime() ?? null,
+        isForced: row.isForced,
       },
       nowMs,
     ),
@@ -112,17 +114,23 @@ async function lease(
   await close(tx, unmatched, 'skipped', 'no_match_keys');
   const claimed = sendable.flatMap((row): Claimed[] => {
     const body = frozen.get(row.id);
-    return body ? [{ ...attemptedOf(row), ...body, attempts: row.attempts + 1 }] : [];
+    return body
+      ? [{ ...attemptedOf(row), ...body, isForced: row.isForced, attempts: row.attempts + 1 }]
+      : [];
   });
   if (claimed.length === 0) return [];
   await tx`
     update conversions set state = 'sending', locked_by = ${options.dispatcherId},
       locked_until = now() + ${options.pace.leaseMs} * interval '1 millisecond',
       attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, now()),
-      body = given.body, test_event_code = given.test_code, updated_at = now()
+      body = given.body, test_event_code = given.test_code, complaints = given.complaints,
+      match_keys = string_to_array(given.match_keys, ','), updated_at = now()
     from unnest(${claimed.map(({ id }) => id)}::uuid[],
       ${claimed.map(({ body }) => body)}::text[],
-      ${claimed.map(({ testEventCode }) => testEventCode)}::text[]) as given(id, body, test_code)
+      ${claimed.map(({ testEventCode }) => testEventCode)}::text[],
+      ${claimed.map(({ matchKeys }) => matchKeys.join())}::text[],
+      ${claimed.map(({ complaints }) => JSON.stringify(complaints))}::jsonb[])
+      as given(id, body, test_code, match_keys, complaints)
     where conversions.id = given.id`;
   return claimed;
 }

@@ -5,6 +5,7 @@ import type { Order } from '../core/order.ts';
 import type { Pool } from '../core/plan.ts';
 import { pageViewEvent, purchaseEvent, type ServerEvent } from '../core/server-event.ts';
 import { hasMatchKeys } from '../core/user-data.ts';
+import { type Complaint, lint } from '../core/lint.ts';
 import type { StoredConversion } from './lane.ts';
 
 export interface ComposeOptions {
@@ -15,6 +16,8 @@ export interface ComposeOptions {
 export interface Frozen {
   readonly body: string;
   readonly testEventCode: string | null;
+  readonly matchKeys: readonly string[];
+  readonly complaints: readonly Complaint[];
 }
 
 /** By row id; a row without an entry has nothing that Meta could match a person by. */
@@ -29,14 +32,26 @@ export async function composeAll(
   const frozen = new Map<string, Frozen>();
   for (const row of rows) {
     if (row.body !== null) {
-      frozen.set(row.id, { body: row.body, testEventCode: row.testEventCode });
+      const { body, testEventCode, matchKeys, complaints } = row;
+      frozen.set(row.id, {
+        body,
+        testEventCode,
+        matchKeys: matchKeys ?? [],
+        complaints: complaints ?? [],
+      });
       continue;
     }
     const event = compose(row, journeys, orders, options.deliveryUrl);
     if (!event || !hasMatchKeys(event.user_data)) continue;
     const pool = options.pools(row.workspaceId).find(({ id }) => id === row.poolId);
     const testEventCode = pool?.meta.testEventCode || null;
-    frozen.set(row.id, { body: JSON.stringify(event), testEventCode });
+    const matchKeys = Object.keys(event.user_data);
+    frozen.set(row.id, {
+      body: JSON.stringify(event),
+      testEventCode,
+      matchKeys,
+      complaints: lint(event),
+    });
   }
   return frozen;
 }

@@ -1,5 +1,6 @@
 import type { Conversion, EventName } from '../core/conversion.ts';
 import type { Attempted } from '../core/aftermath.ts';
+import type { Complaint } from '../core/lint.ts';
 
 export interface Pixel {
   readonly workspaceId: string;
@@ -16,6 +17,10 @@ export interface Claimed extends Attempted {
   /** The event's JSON, frozen. */
   readonly body: string;
   readonly testEventCode: string | null;
+  readonly matchKeys: readonly string[];
+  readonly complaints: readonly Complaint[];
+  /** Older than Meta takes; an operator sends it all the same. */
+  readonly isForced: boolean;
 }
 
 /** A row of `conversions` as a claim reads it. */
@@ -26,6 +31,9 @@ export interface StoredConversion extends Conversion {
   readonly unknownSince: Date | null;
   readonly body: string | null;
   readonly testEventCode: string | null;
+  readonly matchKeys: string[] | null;
+  readonly complaints: Complaint[] | null;
+  readonly isForced: boolean;
   readonly version: number;
 }
 

@@ -78,10 +78,12 @@ export function triage(
     readonly eventTimeSeconds: number;
     readonly firstAttemptAtMs: number | null;
     readonly unknownSinceMs: number | null;
+    readonly isForced: boolean;
   },
   nowMs: number,
 ): 'send' | 'expired' | 'dead' {
-  const { eventTimeSeconds, firstAttemptAtMs, unknownSinceMs } = row;
+  const { eventTimeSeconds, firstAttemptAtMs, unknownSinceMs, isForced } = row;
+  if (isForced) return 'send';
   const repeatsFromMs = unknownSinceMs === null ? null : (firstAttemptAtMs ?? unknownSinceMs);
   if (repeatsFromMs !== null && nowMs - repeatsFromMs > repeatWindowMs) return 'dead';
   return nowMs - eventTimeSeconds * 1_000 > maxAgeMs ? 'expired' : 'send';
