@@ -1,12 +1,7 @@
 /** payment-confirmer and its gateway as processes of their own, and charges that are paid there. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { paymentsCreate } from '@rastro/events';
 import { startServiceProcess } from '@rastro/infra/service-process';
-import { repository, services } from '@rastro/infra/services';
+import { services } from '@rastro/infra/services';
 import { ask, connectNats, type Nats } from '@rastro/messaging';
 import { newId, type Sql } from '@rastro/runtime';
 import { freePort } from '@rastro/servers';
@@ -20,6 +15,7 @@ import {
   testMasterKey,
 } from '@rastro/testing';
 import { request } from 'undici';
+import { type SandboxProcess, startSandboxProcess } from '../support/sandbox-process.ts';
 
 export interface PaidCharge {
   readonly paymentId: string;
@@ -102,34 +98,12 @@ async function openOne(nats: Nats, gatewayUrl: string): Promise<PaidCharge> {
   return { paymentId, chargeId, amountCents };
 }
 
-async function startGateway(folder: string): Promise<AsyncDisposable & { readonly url: string }> {
-  const worldFile = join(folder, 'world.json');
+/** It says nothing of payments by itself. */
+async function startGateway(folder: string): Promise<SandboxProcess> {
   const { apiKey, webhookSecret } = sampleSecrets;
   const world = { bots: [], pixels: [], pixAccounts: [{ apiKey, webhookSecret }] };
-  writeFileSync(worldFile, JSON.stringify(world));
-  const child = spawn(process.execPath, [join(repository, 'packages/sandbox/src/main.ts')], {
-    env: {
-      PATH: process.env['PATH'],
-      NODE_ENV: 'production',
-      PORT: '0',
-      PUBLIC_ORIGIN: 'http://127.0.0.1:9',
-      SANDBOX_WORLD_FILE: worldFile,
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  const url = /http\S+/.exec(line)?.[0] ?? '';
+  const gateway = await startSandboxProcess({ folder, world });
   const silence = { rules: [{ api: 'pixWebhooks', action: { lose: true } }] };
-  await request(`${url}/control/faults`, {
-    method: 'PUT',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(silence),
-  });
-  return { url, [Symbol.asyncDispose]: () => end(child) };
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  const exited = once(child, 'exit');
-  child.kill();
-  await exited;
+  await gateway.control('PUT', '/faults', silence);
+  return gateway;
 }

@@ -32,7 +32,8 @@ export async function append(tx: Transaction, appended: Append): Promise<void> {
 }
 
 /**
- * The same for many streams in two statements; each stream may be named once.
+ * The same for many streams in one statement, so that each event crosses to Postgres once; each
+ * stream may be named once.
  * @throws {ConcurrencyError} naming the first stream when any was at another version.
  */
 export async function appendAll(tx: Transaction, appends: readonly Append[]): Promise<void> {
@@ -40,20 +41,24 @@ export async function appendAll(tx: Transaction, appends: readonly Append[]): Pr
     events.map((event, index) => ({
       stream_id: streamId,
       version: expectedVersion + index + 1,
-      event_id: event.id,
-      type: event.type,
-      event: tx.json(event as never),
+      event,
     })),
   );
   const [first] = appends;
   if (rows.length === 0 || first === undefined) return;
   try {
-    await tx`insert into events ${tx(rows)}`;
+    await tx`
+      with added as (
+        insert into events (stream_id, version, event_id, type, event)
+        select stream_id, version, (event->>'id')::uuid, event->>'type', event
+        from jsonb_to_recordset(${tx.json(rows as never)})
+          as given(stream_id text, version integer, event jsonb)
+        returning global_position, event)
+      insert into outbox (event) select event from added order by global_position`;
   } catch (error) {
     const isConflict = error instanceof postgres.PostgresError && error.code === uniqueViolation;
     throw isConflict ? new ConcurrencyError(first.streamId, first.expectedVersion) : error;
   }
-  await tx`insert into outbox ${tx(rows.map(({ event }) => ({ event })))}`;
 }
 
 /** Events of one stream in order; their number is the stream's version. */

@@ -1,4 +1,11 @@
-export { append, appendAll, ConcurrencyError, readStream, withConflictRetry } from './append.ts';
+export {
+  type Append,
+  append,
+  appendAll,
+  ConcurrencyError,
+  readStream,
+  withConflictRetry,
+} from './append.ts';
 export { firstDeliveries, isFirstDelivery } from './inbox.ts';
 export {
   eventStoreMigrations,

@@ -148,6 +148,29 @@ await t.test('what is not sent is recorded with its reason', async (t) => {
   t.pass('a consent that becomes known later is believed');
 });
 
+await t.test('click, signals and payment of somebody new, all in the same moment', async (t) => {
+  const pool = await pools.add({ purchaseTrigger: 'paid', pageViewHoldMs: 30_000 });
+  const crowd = Array.from({ length: 60 }, () => journeyOf(pool));
+  // Two consumers take them in side by side: whoever comes second has to see what the first saw.
+  await Promise.all(
+    crowd.flatMap(({ click, signals, started, paid }) =>
+      [click, signals, started, paid].map((event) => publish(event)),
+    ),
+  );
+  for (const { click, pageViewId, purchaseId } of crowd) {
+    await untilState(pageViewId, 'accepted');
+    await untilState(purchaseId, 'accepted');
+    const [pageView, ...again] = (await graph.group(pageViewId))?.server ?? [];
+    const [purchase, ...more] = (await graph.group(purchaseId))?.server ?? [];
+    t.same([again, more], [[], []], 'once');
+    t.same(
+      [pageView?.userData['fbp'], purchase?.userData['fbc']],
+      ['fb.1.1763640000999.555', click.data.fbc],
+      "with the browser's and the click's own words",
+    );
+  }
+});
+
 await t.test('a token that another workspace names brings it nothing', async (t) => {
   const { click, signals, paid, pageViewId } = journeyOf(await pools.add());
   await publish(click, signals);

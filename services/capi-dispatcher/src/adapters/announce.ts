@@ -16,16 +16,25 @@ export async function announce(
   tx: Transaction,
   announcements: readonly Announcement[],
 ): Promise<void> {
+  const said = announcements.filter(({ event }) => event !== null);
+  if (said.length === 0) return;
+  await tx`
+    update conversions set version = version + 1
+    where id = any(${said.map(({ id }) => id)}::uuid[])`;
+  await record(tx, said);
+}
+
+/** The same where the versions have been counted on already. */
+export async function record(
+  tx: Transaction,
+  announcements: readonly Announcement[],
+): Promise<void> {
   const time = new Date().toISOString();
   const appends = announcements.flatMap(({ id, workspaceId, version, event }) => {
     if (event === null) return [];
     const circumstances = { time, source: 'capi-dispatcher', workspaceId, aggregateId: id };
     const enveloped = envelop(event, { ...circumstances, id: newId() });
-    return [{ id, streamId: `conversion-${id}`, expectedVersion: version, events: [enveloped] }];
+    return [{ streamId: `conversion-${id}`, expectedVersion: version, events: [enveloped] }];
   });
-  if (appends.length === 0) return;
-  await tx`
-    update conversions set version = version + 1
-    where id = any(${appends.map(({ id }) => id)}::uuid[])`;
   await appendAll(tx, appends);
 }

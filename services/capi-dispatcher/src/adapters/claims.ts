@@ -123,16 +123,16 @@ async function lease(
     update conversions set state = 'sending', locked_by = ${options.dispatcherId},
       locked_until = now() + ${options.pace.leaseMs} * interval '1 millisecond',
       attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, now()),
-      body = given.body, test_event_code = given.test_code, complaints = given.complaints,
-      match_keys = string_to_array(given.match_keys, ','), updated_at = now()
-    from unnest(${claimed.map(({ id }) => id)}::uuid[],
-      ${claimed.map(({ body }) => body)}::text[],
-      ${claimed.map(({ testEventCode }) => testEventCode)}::text[],
-      ${claimed.map(({ matchKeys }) => matchKeys.join())}::text[],
-      ${claimed.map(({ complaints }) => JSON.stringify(complaints))}::jsonb[])
-      as given(id, body, test_code, match_keys, complaints)
+      body = given.body, test_event_code = given."testEventCode",
+      match_keys = given."matchKeys", complaints = given.complaints, updated_at = now()
+    from jsonb_to_recordset(${tx.json(claimed.map(frozenOf) as never)}) as given(id uuid,
+      body text, "testEventCode" text, "matchKeys" text[], complaints jsonb)
     where conversions.id = given.id`;
   return claimed;
+}
+
+function frozenOf({ id, body, testEventCode, matchKeys, complaints }: Claimed) {
+  return { id, body, testEventCode, matchKeys, complaints };
 }
 
 async function expire(tx: Transaction, rows: readonly StoredConversion[]): Promise<void> {

@@ -1,9 +1,10 @@
 /** What is known per journey and per order, and the ledger's rows, while events are taken in. */
+import { ConcurrencyError } from '@rastro/event-store';
 import type { Transaction } from '@rastro/runtime';
-import type { ConversionState, EventName } from '../core/conversion.ts';
+import type { EventName } from '../core/conversion.ts';
 import { initialJourney, type Journey } from '../core/journey.ts';
 import type { Order } from '../core/order.ts';
-import type { Entry } from '../core/schedule.ts';
+import { type Entry, isOpen } from '../core/schedule.ts';
 
 export interface Owner {
   readonly workspaceId: string;
@@ -27,41 +28,62 @@ export interface NewEntry extends LedgerEntry, Owner {
 /** The workspace that spoke of the token first owns it. */
 export interface OwnedJourney extends Owner {
   readonly journey: Journey;
+  /** Nobody has spoken of it before. */
+  readonly isNew: boolean;
 }
 
 /**
- * Locks the journeys named, in one order for everybody, and creates what is missing. Whoever holds
- * a journey's lock is alone in deciding about its orders.
+ * Locks the journeys named, in one order for everybody; one that nobody knows yet is locked by
+ * {@link saveJourneys}. Whoever holds a journey's lock is alone in deciding about its orders.
  */
 export async function lockJourneys(
   tx: Transaction,
   owners: ReadonlyMap<string, string>,
 ): Promise<Map<string, OwnedJourney>> {
-  const tokens = [...owners.keys()].toSorted();
-  if (tokens.length === 0) return new Map();
-  const workspaces = tokens.map((token) => owners.get(token) ?? '');
-  await tx`
-    insert into journeys (tracking_token, workspace_id, journey)
-    select token, workspace, ${tx.json(initialJourney as never)}::jsonb
-    from unnest(${tokens}::text[], ${workspaces}::text[]) as given(token, workspace)
-    order by token
-    on conflict do nothing`;
-  const rows = await tx<(OwnedJourney & { trackingToken: string })[]>`
+  if (owners.size === 0) return new Map();
+  const rows = await tx<{ trackingToken: string; workspaceId: string; journey: Journey }[]>`
     select tracking_token, workspace_id, journey from journeys
-    where tracking_token = any(${tokens}) order by tracking_token for update`;
-  return new Map(rows.map(({ trackingToken, ...owned }) => [trackingToken, owned]));
+    where tracking_token = any(${[...owners.keys()]}) order by tracking_token for update`;
+  const known = new Map(rows.map(({ trackingToken, ...owned }) => [trackingToken, owned]));
+  const journeys = new Map<string, OwnedJourney>();
+  for (const [token, workspaceId] of owners) {
+    const owned = known.get(token);
+    const fresh = { workspaceId, journey: initialJourney, isNew: true };
+    journeys.set(token, owned ? { ...owned, isNew: false } : fresh);
+  }
+  return journeys;
 }
 
+/**
+ * Those that are new, and those that have changed.
+ * @throws {ConcurrencyError} when somebody else has just spoken of a new one: begin again, knowing it.
+ */
 export async function saveJourneys(
   tx: Transaction,
-  journeys: ReadonlyMap<string, Journey>,
+  journeys: ReadonlyMap<string, OwnedJourney>,
 ): Promise<void> {
-  if (journeys.size === 0) return;
-  const texts = [...journeys.values()].map((journey) => JSON.stringify(journey));
-  await tx`
-    update journeys set journey = given.journey::jsonb, updated_at = now()
-    from unnest(${[...journeys.keys()]}::text[], ${texts}::text[]) as given(token, journey)
-    where tracking_token = given.token`;
+  const rows = [...journeys]
+    .map(([token, { workspaceId, journey, isNew }]) => ({ token, workspaceId, journey, isNew }))
+    .toSorted((a, b) => (a.token < b.token ? -1 : 1));
+  const added = rows.filter(({ isNew }) => isNew);
+  if (added.length > 0) {
+    const inserted = await tx`
+      insert into journeys (tracking_token, workspace_id, journey)
+      select token, "workspaceId", journey
+      from jsonb_to_recordset(${tx.json(added as never)})
+        as given(token text, "workspaceId" text, journey jsonb)
+      order by token
+      on conflict do nothing`;
+    const [first] = added;
+    if (inserted.count < added.length) throw new ConcurrencyError(`journey-${first?.token}`, 0);
+  }
+  const changed = rows.filter(({ isNew }) => !isNew);
+  if (changed.length > 0) {
+    await tx`
+      update journeys set journey = given.journey, updated_at = now()
+      from jsonb_to_recordset(${tx.json(changed as never)}) as given(token text, journey jsonb)
+      where tracking_token = given.token`;
+  }
 }
 
 export interface OrderKey extends Owner {
@@ -98,52 +120,65 @@ export async function saveOrders(tx: Transaction, orders: readonly Order[]): Pro
   }
 }
 
-/** By `event_id`; a row that a dispatcher is just claiming is waited for. */
+/**
+ * By `event_id`. Locked are those that may still be planned anew; one that a dispatcher is just
+ * claiming is waited for and then counts as taken.
+ */
 export async function lockEntries(
   tx: Transaction,
-  about: { readonly tokens: readonly string[]; readonly paymentIds: readonly string[] },
+  eventIds: readonly string[],
 ): Promise<Map<string, LedgerEntry>> {
-  const rows = await tx<(LedgerEntry & { dueAt: Date })[]>`
-    select id, event_name, event_id, event_time, state, attempts, pixel_id, pool_id, due_at, version
-    from conversions
-    where tracking_token = any(${about.tokens as string[]}::text[])
-      or payment_id = any(${about.paymentIds as string[]}::uuid[])
-    order by id for update`;
-  return new Map(rows.map((row) => [row.eventId, { ...row, dueAtMs: row.dueAt.getTime() }]));
+  if (eventIds.length === 0) return new Map();
+  const rows = await tx<StoredEntry[]>`
+    select ${entryColumns(tx)} from conversions where event_id = any(${eventIds as string[]})`;
+  const open = rows.filter(isOpen).map(({ id }) => id);
+  const held =
+    open.length === 0
+      ? []
+      : await tx<StoredEntry[]>`
+        select ${entryColumns(tx)} from conversions
+        where id = any(${open}::uuid[]) and attempts = 0 and state in ('waiting', 'skipped')
+        order by id for update`;
+  const locked = new Map(held.map((row) => [row.id, row]));
+  const entries = new Map<string, LedgerEntry>();
+  for (const row of rows) {
+    const taken: StoredEntry = isOpen(row) ? { ...row, state: 'sending' } : row;
+    const entry = locked.get(row.id) ?? taken;
+    entries.set(row.eventId, { ...entry, dueAtMs: entry.dueAt.getTime() });
+  }
+  return entries;
+}
+
+type StoredEntry = Omit<LedgerEntry, 'dueAtMs'> & { readonly dueAt: Date };
+
+function entryColumns(tx: Transaction) {
+  return tx`id, event_name, event_id, event_time, state, attempts, pixel_id, pool_id, due_at, version`;
 }
 
 /** Also makes sure that the pixels have lanes. */
 export async function insertEntries(tx: Transaction, entries: readonly NewEntry[]): Promise<void> {
   if (entries.length === 0) return;
-  const rows = entries.map((entry) => ({
-    id: entry.id,
-    workspace_id: entry.workspaceId,
-    pixel_id: entry.pixelId,
-    pool_id: entry.poolId,
-    event_name: entry.eventName,
-    event_id: entry.eventId,
-    tracking_token: entry.trackingToken,
-    payment_id: entry.paymentId,
-    state: entry.state,
-    reason: entry.reason,
-    due_at: new Date(entry.dueAtMs),
-    event_time: entry.eventTime,
-    version: entry.version,
-  }));
-  await tx`insert into conversions ${tx(rows)}`;
+  await tx`
+    insert into conversions (id, workspace_id, pixel_id, pool_id, event_name, event_id,
+      tracking_token, payment_id, state, reason, due_at, event_time, version)
+    select id, "workspaceId", "pixelId", "poolId", "eventName", "eventId", "trackingToken",
+      "paymentId", state, reason, to_timestamp("dueAtMs" / 1000), "eventTime", version
+    from jsonb_to_recordset(${tx.json(entries as never)}) as given(id uuid, "workspaceId" text,
+      "pixelId" text, "poolId" text, "eventName" text, "eventId" text, "trackingToken" text,
+      "paymentId" uuid, state text, reason text, "dueAtMs" float8, "eventTime" bigint, version int)`;
   await ensureLanes(tx, entries);
 }
 
-export async function replanEntry(
-  tx: Transaction,
-  entry: LedgerEntry & Owner & { readonly reason: string | null },
-): Promise<void> {
+export async function replanEntries(tx: Transaction, entries: readonly NewEntry[]): Promise<void> {
+  if (entries.length === 0) return;
   await tx`
-    update conversions set state = ${entry.state satisfies ConversionState},
-      reason = ${entry.reason}, pixel_id = ${entry.pixelId}, pool_id = ${entry.poolId},
-      due_at = ${new Date(entry.dueAtMs)}, version = ${entry.version}, updated_at = now()
-    where id = ${entry.id}`;
-  await ensureLanes(tx, [entry]);
+    update conversions set state = given.state, reason = given.reason, pixel_id = given."pixelId",
+      pool_id = given."poolId", due_at = to_timestamp(given."dueAtMs" / 1000),
+      version = given.version, updated_at = now()
+    from jsonb_to_recordset(${tx.json(entries as never)}) as given(id uuid, state text,
+      reason text, "pixelId" text, "poolId" text, "dueAtMs" float8, version int)
+    where conversions.id = given.id`;
+  await ensureLanes(tx, entries);
 }
 
 async function ensureLanes(

@@ -1,9 +1,9 @@
 /** Writes down how a call ended: rows, events, the attempt and the pixel, in one transaction. */
 import type { Sql, Transaction } from '@rastro/runtime';
-import { aftermathOf, type AftermathContext } from '../core/aftermath.ts';
+import { aftermathOf, type AftermathContext, type Attempted } from '../core/aftermath.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Pace } from '../core/pace.ts';
-import { announce } from './announce.ts';
+import { record } from './announce.ts';
 import { type Attempt, recordAttempt } from './attempts.ts';
 import { columns } from './claims.ts';
 import { attemptedOf, type Claimed, type Lane, type StoredConversion } from './lane.ts';
@@ -33,17 +33,13 @@ export async function settle(
 ): Promise<void> {
   const { sql, dispatcherId } = options;
   const { outcome, hasOtherToken } = call;
+  const context = contextOf(options, hasOtherToken);
+  const isAccepted = outcome.kind === 'accepted';
   await sql.begin(async (tx) => {
-    const context = contextOf(options, hasOtherToken);
-    const isAccepted = outcome.kind === 'accepted';
     // A lease that ran out while Meta said yes: the yes still counts while nobody sends it again.
-    const held = await tx<StoredConversion[]>`
-      select ${columns(tx)} from conversions
-      where id = any(${rows.map(({ id }) => id)}::uuid[])
-        and ((state = 'sending' and locked_by = ${dispatcherId})
-          or (state = 'unconfirmed' and ${isAccepted}))
-      order by id for update`;
-    await change(tx, held, outcome, context);
+    const isHeld = tx`(conversions.state = 'sending' and locked_by = ${dispatcherId})
+      or (conversions.state = 'unconfirmed' and ${isAccepted})`;
+    await change(tx, rows, { outcome, context, isHeld });
     await recordAttempt(tx, call.attempt);
     await settlePixel(tx, options, call);
   });
@@ -56,7 +52,8 @@ export async function settleLostLeases(options: SettlementOptions): Promise<numb
       select ${columns(tx)} from conversions
       where state = 'sending' and locked_until < now()
       order by locked_until limit 500 for update skip locked`;
-    await change(tx, rows, lostLease, contextOf(options, false));
+    const context = contextOf(options, false);
+    await change(tx, rows.map(attemptedOf), { outcome: lostLease, context, isHeld: tx`true` });
     return rows.length;
   });
 }
@@ -81,26 +78,33 @@ function contextOf(
   return { nowMs, now, retryBaseMs: pace.retryBaseMs, hasOtherToken };
 }
 
+interface Change {
+  readonly outcome: Outcome;
+  readonly context: Omit<AftermathContext, 'random'>;
+  /** Condition on rows of `conversions`: what somebody else holds by now stays as it is. */
+  readonly isHeld: ReturnType<typeof columns>;
+}
+
 async function change(
   tx: Transaction,
-  rows: readonly StoredConversion[],
-  outcome: Outcome,
-  context: Omit<AftermathContext, 'random'>,
+  rows: readonly Attempted[],
+  { outcome, context, isHeld }: Change,
 ): Promise<void> {
   if (rows.length === 0) return;
   const decided = rows.map((row) => ({
     ...row,
-    ...aftermathOf(attemptedOf(row), outcome, { ...context, random: Math.random() }),
+    ...aftermathOf(row, outcome, { ...context, random: Math.random() }),
   }));
-  const given = decided.map(({ id, state, delayMs, isRefunded, isUnknown }) => ({
+  const given = decided.map(({ id, state, delayMs, isRefunded, isUnknown, event }) => ({
     id,
     state,
     delay_ms: delayMs,
     is_refunded: isRefunded,
     is_unknown: isUnknown,
+    is_said: event !== null,
   }));
   const { httpStatus, code, subcode, fbtraceId, reason } = outcome;
-  await tx`
+  const changed = await tx<{ id: string; version: number }[]>`
     update conversions set state = given.state, locked_by = null, locked_until = null,
       due_at = case when given.state in ('due', 'unconfirmed')
         then now() + given.delay_ms * interval '1 millisecond' else due_at end,
@@ -109,11 +113,20 @@ async function change(
         then coalesce(unknown_since, now()) else unknown_since end,
       accepted_at = case when given.state = 'accepted' then now() end,
       reason = ${reason || null}, http_status = ${httpStatus}, code = ${code},
-      subcode = ${subcode}, fbtrace_id = ${fbtraceId}, updated_at = now()
-    from jsonb_to_recordset(${tx.json(given)}) as given(
-      id uuid, state text, delay_ms int, is_refunded bool, is_unknown bool)
-    where conversions.id = given.id`;
-  await announce(tx, decided);
+      subcode = ${subcode}, fbtrace_id = ${fbtraceId}, updated_at = now(),
+      version = version + case when given.is_said then 1 else 0 end
+    from jsonb_to_recordset(${tx.json(given)}) as given(id uuid, state text, delay_ms int,
+      is_refunded bool, is_unknown bool, is_said bool)
+    where conversions.id = given.id and (${isHeld})
+    returning conversions.id, conversions.version`;
+  const versions = new Map(changed.map(({ id, version }) => [id, version]));
+  const said = decided.flatMap(({ id, workspaceId, event }) => {
+    const version = versions.get(id);
+    return version === undefined || event === null
+      ? []
+      : [{ id, workspaceId, version: version - 1, event }];
+  });
+  await record(tx, said);
 }
 
 async function settlePixel(

@@ -32,15 +32,18 @@ export function changeOf(
 ): Change {
   const state = stateOf(plan, about.nowMs);
   if (!entry) return { kind: 'insert', state };
-  const isOpen =
-    entry.attempts === 0 &&
-    (entry.state === 'waiting' || (entry.state === 'skipped' && about.isReopened));
-  if (!isOpen || (entry.state === 'skipped' && state === 'skipped')) return { kind: 'none' };
+  const isShut = !isOpen(entry) || (entry.state === 'skipped' && !about.isReopened);
+  if (isShut || (entry.state === 'skipped' && state === 'skipped')) return { kind: 'none' };
   const isElsewhere = entry.pixelId !== (plan.pixelId ?? '') || entry.poolId !== plan.poolId;
   const isSame = !isElsewhere && entry.state === state && entry.dueAtMs === plan.dueAtMs;
   if (isSame) return { kind: 'none' };
   const isTurned = (entry.state === 'skipped') !== (state === 'skipped');
   return { kind: 'replan', state, isAnnounced: isTurned || isElsewhere };
+}
+
+/** Nothing has been told to Meta yet, and nobody is about to. */
+export function isOpen({ attempts, state }: Pick<Entry, 'attempts' | 'state'>): boolean {
+  return attempts === 0 && (state === 'waiting' || state === 'skipped');
 }
 
 function stateOf(plan: Plan, nowMs: number): ConversionState {
