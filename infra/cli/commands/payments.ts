@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { paymentsReconcile, paymentStatuses } from '@rastro/events';
 import { ask, type Nats } from '@rastro/messaging';
 import { connectPostgres, type Sql } from '@rastro/runtime';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { connection } from '../connection.ts';
+import { ago, dayMs, minuteMs, moment } from '../moment.ts';
 import { misuse, printJson, printRows, say, sayAside } from '../output.ts';
 import {
   accountRow,
@@ -38,7 +39,7 @@ export function addPaymentsCommands(program: Command): void {
     .addOption(
       new Option('--since <when>', 'charges made from then on: 12h, 7d, or a time')
         .argParser(moment)
-        .default(ago(7 * day), '7d'),
+        .default(ago(7 * dayMs), '7d'),
     )
     .option('--until <when>', 'charges made before then', moment)
     .option('--account <id>', 'only of this account')
@@ -48,26 +49,6 @@ export function addPaymentsCommands(program: Command): void {
     .option('--no-wait', 'does not ask again, a minute later, what was asked about just before')
     .option('--json', 'amounts in cents')
     .action(reconcile);
-}
-
-const minute = 60_000;
-const day = 24 * 60 * minute;
-const units: Readonly<Record<string, number>> = { m: minute, h: 60 * minute, d: day };
-
-const ago = (ms: number): Date => new Date(Date.now() - ms);
-
-/** @throws {InvalidArgumentError} for what is neither a duration nor a time. */
-function moment(text: string): Date {
-  const [, count, unit = ''] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
-  if (count !== undefined) return ago(Number(count) * (units[unit] ?? 0));
-  const [date = ''] = /^\d{4}-\d{2}-\d{2}(?=T\S+$|$)/.exec(text) ?? [];
-  const [time, midnight] = [Date.parse(text), Date.parse(date)];
-  // The 30th of February is read as the 2nd of March.
-  const isDay = !Number.isNaN(midnight) && new Date(midnight).toISOString().startsWith(date);
-  if (!isDay || Number.isNaN(time)) {
-    throw new InvalidArgumentError('write e.g. 7d, 12h, 30m or 2026-11-20T15:00:00Z');
-  }
-  return new Date(time);
 }
 
 async function reconcile(options: Options): Promise<void> {
@@ -131,7 +112,7 @@ const maxUnanswered = 8;
 const progressEveryMs = 2_000;
 
 /** Nobody is known to want more than a minute between two questions. */
-const maxWaitMs = 2 * minute;
+const maxWaitMs = 2 * minuteMs;
 
 interface Asked {
   /** In the order of the charges; those that were not tried are left out. */
