@@ -83,8 +83,9 @@ export function triage(
   nowMs: number,
 ): 'send' | 'expired' | 'dead' {
   const { eventTimeSeconds, firstAttemptAtMs, unknownSinceMs, isForced } = row;
-  if (isForced) return 'send';
   const repeatsFromMs = unknownSinceMs === null ? null : (firstAttemptAtMs ?? unknownSinceMs);
+  // Whoever forces begins another window: what they insist on is not repeated for ever either.
   if (repeatsFromMs !== null && nowMs - repeatsFromMs > repeatWindowMs) return 'dead';
+  if (isForced) return 'send';
   return nowMs - eventTimeSeconds * 1_000 > maxAgeMs ? 'expired' : 'send';
 }
