@@ -1,5 +1,5 @@
 /** Freezes an event's JSON at its first attempt, from all that is known by then. */
-import type { Transaction } from '@rastro/runtime';
+import type { Queryable } from '@rastro/runtime';
 import { initialJourney, type Journey } from '../core/journey.ts';
 import type { Order } from '../core/order.ts';
 import type { Pool } from '../core/plan.ts';
@@ -22,7 +22,7 @@ export interface Frozen {
 
 /** By row id; a row without an entry has nothing that Meta could match a person by. */
 export async function composeAll(
-  tx: Transaction,
+  tx: Queryable,
   rows: readonly StoredConversion[],
   options: ComposeOptions,
 ): Promise<Map<string, Frozen>> {
@@ -74,9 +74,9 @@ function compose(
   return purchaseEvent({ ...order, paid }, journey ?? null, { ...stamp, deliveryUrl });
 }
 
-async function loadJourneys(
-  tx: Transaction,
-  rows: readonly StoredConversion[],
+export async function loadJourneys(
+  tx: Queryable,
+  rows: readonly Pick<StoredConversion, 'trackingToken'>[],
 ): Promise<Map<string, Journey>> {
   const tokens = rows.flatMap(({ trackingToken }) => trackingToken ?? []);
   if (tokens.length === 0) return new Map();
@@ -85,9 +85,9 @@ async function loadJourneys(
   return new Map(found.map(({ trackingToken, journey }) => [trackingToken, journey]));
 }
 
-async function loadOrders(
-  tx: Transaction,
-  rows: readonly StoredConversion[],
+export async function loadOrders(
+  tx: Queryable,
+  rows: readonly Pick<StoredConversion, 'paymentId'>[],
 ): Promise<Map<string, Order>> {
   const ids = rows.flatMap(({ paymentId }) => paymentId ?? []);
   if (ids.length === 0) return new Map();
