@@ -12,6 +12,10 @@ export interface Connection {
   readonly consoleUrl: string;
   /** Of the Bot API that the running house's bots use. */
   readonly telegramApiUrl: string;
+  /** Of the Graph API that the running house sends conversions to. */
+  readonly graphUrl: string;
+  /** Of the running house, else as the environment has it. */
+  readonly publicOrigin: string;
   readonly postgresUrl: () => string;
   /** Undefined where nobody told; a cache can be done without. */
   readonly redisUrl: string | undefined;
@@ -22,6 +26,7 @@ export interface Connection {
 export function connection(): Connection {
   const config = readHouseConfig(process.env);
   const running = findRunning(config.dataDir);
+  const vendors = vendorAddresses(running?.sandboxUrl ?? null);
   function need(name: string, given: string | undefined): string {
     if (given !== undefined) return given;
     throw new ConfigError([
@@ -33,9 +38,12 @@ export function connection(): Connection {
     secrets: houseSecrets(config.dataDir, config.environment),
     consoleUrl: running?.consoleUrl ?? config.publicOrigin,
     telegramApiUrl:
-      config.telegramApiUrl ??
-      vendorAddresses(running?.sandboxUrl ?? null)['TELEGRAM_API_URL'] ??
-      'https://api.telegram.org',
+      config.telegramApiUrl ?? vendors['TELEGRAM_API_URL'] ?? 'https://api.telegram.org',
+    graphUrl:
+      config.environment['META_GRAPH_URL'] ??
+      vendors['META_GRAPH_URL'] ??
+      'https://graph.facebook.com',
+    publicOrigin: running?.publicOrigin ?? config.publicOrigin,
     postgresUrl: () => need('POSTGRES_URL', config.postgresUrl ?? running?.postgresUrl),
     redisUrl: config.redisUrl ?? running?.redisUrl,
     nats: () => connectSoon(need('NATS_URL', config.natsUrl ?? running?.natsUrl)),
