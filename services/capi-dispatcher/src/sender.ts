@@ -10,6 +10,7 @@ import { type Call, settle } from './adapters/settlements.ts';
 import type { Token, Tokens } from './adapters/tokens.ts';
 import { classify, type Outcome } from './core/outcome.ts';
 import { batchLimits, type Pace } from './core/pace.ts';
+import { requestsOf } from './core/requests.ts';
 import { requestBody } from './core/server-event.ts';
 
 export interface SenderOptions {
@@ -56,11 +57,7 @@ export function createSender(options: SenderOptions) {
   }
 
   async function deliverAll(rows: readonly Claimed[], errand: Errand): Promise<boolean> {
-    const requests = Map.groupBy(rows, ({ id, isForced, testEventCode }) =>
-      isForced ? id : testEventCode,
-    );
-    const batches: Claimed[][] = [...requests.values()];
-    return sendBatches(options, batches, errand, performance.now());
+    return sendBatches(options, requestsOf(rows), errand, performance.now());
   }
   return { drain, probe };
 }

@@ -1,7 +1,7 @@
 /** Rows of the ledger as an operator selects and reads them; the dispatcher needs none of this. */
 import type { Queryable } from '@rastro/runtime';
 import type { ConversionState } from '../core/conversion.ts';
-import { type LedgerFilter, type LedgerKey, ownerOf } from '../core/ledger-filter.ts';
+import type { LedgerFilter, LedgerKey } from '../core/ledger-filter.ts';
 import type { StoredConversion } from './lane.ts';
 
 /** All of a row. */
@@ -31,10 +31,7 @@ export function listedColumns(sql: Queryable) {
 /** A condition for `where`. */
 export function matching(sql: Queryable, filter: LedgerFilter) {
   const { workspace, pixel, pool, event, state, code, subcode, reason, complaint } = filter;
-  const { since, until, eventId } = filter;
-  const owner = eventId === undefined ? null : ownerOf(eventId);
-  const token = filter.token ?? (owner && 'token' in owner ? owner.token : undefined);
-  const payment = filter.payment ?? (owner && 'payment' in owner ? owner.payment : undefined);
+  const { since, until, token, payment, eventId } = filter;
   const terms = [
     workspace !== undefined && sql`workspace_id = ${workspace}`,
     pixel !== undefined && sql`pixel_id = ${pixel}`,
@@ -47,8 +44,12 @@ export function matching(sql: Queryable, filter: LedgerFilter) {
     complaint !== undefined && sql`complaints @> ${sql.json([{ code: complaint }])}`,
     since !== undefined && sql`created_at >= ${since}`,
     until !== undefined && sql`created_at < ${until}`,
-    token !== undefined && sql`tracking_token = ${token}`,
-    payment !== undefined && sql`payment_id = ${payment}`,
+    // There is an index by the event's id alone, and one of orders by their token.
+    token !== undefined &&
+      sql`event_id in (
+      select ${`evt_${token}`} union all
+      select 'purchase_' || payment_id from orders where tracking_token = ${token})`,
+    payment !== undefined && sql`event_id = ${`purchase_${payment}`}`,
     eventId !== undefined && sql`event_id = ${eventId}`,
   ];
   return terms.reduce((all, term) => (term ? sql`${all} and ${term}` : all), sql`true`);
@@ -90,7 +91,7 @@ export function findRows(sql: Queryable, key: LedgerKey): Promise<LedgerRow[]> {
       ? matching(sql, { token: key.token })
       : key.kind === 'event'
         ? matching(sql, { eventId: key.eventId })
-        : sql`id = ${key.id} or payment_id = ${key.id}`;
+        : sql`id = ${key.id} or event_id = ${`purchase_${key.id}`}`;
   return sql<LedgerRow[]>`
     select ${listedColumns(sql)}, body from conversions where ${condition} order by id`;
 }

@@ -48,21 +48,14 @@ export type LedgerKey =
   | { readonly kind: 'uuid'; readonly id: string }
   | { readonly kind: 'event'; readonly eventId: string };
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const trackingToken = /^[0-9a-f]{32}$/;
+const uuid = '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+const trackingToken = '[0-9a-f]{32}';
+const tokenPattern = new RegExp(`^${trackingToken}$`);
+const uuidPattern = new RegExp(`^${uuid}$`);
+const eventPattern = new RegExp(`^(evt_${trackingToken}|purchase_${uuid})$`);
 
 export function keyOf(text: string): LedgerKey | null {
-  if (trackingToken.test(text)) return { kind: 'token', token: text };
-  if (uuid.test(text)) return { kind: 'uuid', id: text };
-  return ownerOf(text) === null ? null : { kind: 'event', eventId: text };
-}
-
-/** An event's id names its click or its payment, and by those the ledger has an index. */
-export function ownerOf(
-  eventId: string,
-): { readonly token: string } | { readonly payment: string } | null {
-  const [, kind = '', id = ''] = /^(evt|purchase)_(.*)$/.exec(eventId) ?? [];
-  if (kind === 'evt' && trackingToken.test(id)) return { token: id };
-  if (kind === 'purchase' && uuid.test(id)) return { payment: id };
-  return null;
+  if (tokenPattern.test(text)) return { kind: 'token', token: text };
+  if (uuidPattern.test(text)) return { kind: 'uuid', id: text };
+  return eventPattern.test(text) ? { kind: 'event', eventId: text } : null;
 }

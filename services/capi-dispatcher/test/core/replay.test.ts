@@ -5,7 +5,7 @@
  * repeat held against the dispatcher's own triage.
  */
 import t from 'tap';
-import { conversionStates, keyOf, ownerOf } from '../../src/core/ledger-filter.ts';
+import { conversionStates, keyOf } from '../../src/core/ledger-filter.ts';
 import { maxAgeMs, repeatWindowMs, triage } from '../../src/core/pace.ts';
 import type { SkippedReason } from '../../src/core/plan.ts';
 import { type Candidate, type Command, judge, type Verdict } from '../../src/core/replay.ts';
@@ -141,7 +141,6 @@ await t.test('an id tells what it names', async (t) => {
   t.same(keyOf(token), { kind: 'token', token });
   t.same(keyOf(id), { kind: 'uuid', id });
   t.same(keyOf(`evt_${token}`), { kind: 'event', eventId: `evt_${token}` });
-  t.same(ownerOf(`evt_${token}`), { token });
-  t.same(ownerOf(`purchase_${id}`), { payment: id });
+  t.same(keyOf(`purchase_${id}`), { kind: 'event', eventId: `purchase_${id}` });
   for (const none of ['', 'evt_1', 'purchase_x', `evt_${id}`]) t.equal(keyOf(none), null, none);
 });
