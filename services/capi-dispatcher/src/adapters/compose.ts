@@ -7,6 +7,7 @@ import { pageViewEvent, purchaseEvent, type ServerEvent } from '../core/server-e
 import { hasMatchKeys } from '../core/user-data.ts';
 import { type Complaint, lint } from '../core/lint.ts';
 import type { StoredConversion } from './lane.ts';
+import { userDataTools } from './user-data-tools.ts';
 
 export interface ComposeOptions {
   readonly pools: (workspaceId: string) => readonly Pool[];
@@ -66,12 +67,15 @@ function compose(
   const journey = journeys.get(row.trackingToken ?? '');
   if (row.eventName === 'PageView') {
     const { click } = journey ?? initialJourney;
-    return journey && click ? pageViewEvent({ ...journey, click }, stamp) : undefined;
+    return journey && click
+      ? pageViewEvent({ ...journey, click }, stamp, userDataTools)
+      : undefined;
   }
   const order = orders.get(row.paymentId ?? '');
   if (!order?.paid) return undefined;
   const { paid } = order;
-  return purchaseEvent({ ...order, paid }, journey ?? null, { ...stamp, deliveryUrl });
+  const known = { ...stamp, deliveryUrl };
+  return purchaseEvent({ ...order, paid }, journey ?? null, known, userDataTools);
 }
 
 export async function loadJourneys(

@@ -5,7 +5,12 @@
 import { centsToDecimal } from '@rastro/events';
 import type { Click, Journey } from './journey.ts';
 import type { Order, Paid } from './order.ts';
-import { pageViewUserData, purchaseUserData, type UserData } from './user-data.ts';
+import {
+  pageViewUserData,
+  purchaseUserData,
+  type UserData,
+  type UserDataTools,
+} from './user-data.ts';
 
 export interface ServerEvent {
   readonly event_name: 'PageView' | 'Purchase';
@@ -44,6 +49,7 @@ export interface Stamp {
 export function pageViewEvent(
   journey: Journey & { readonly click: Click },
   { eventId, eventTimeSeconds }: Stamp,
+  tools: UserDataTools,
 ): ServerEvent {
   return {
     event_name: 'PageView',
@@ -51,7 +57,7 @@ export function pageViewEvent(
     event_id: eventId,
     action_source: 'website',
     event_source_url: journey.click.landingUrl,
-    user_data: pageViewUserData(journey),
+    user_data: pageViewUserData(journey, tools),
     data_processing_options: [],
   };
 }
@@ -61,6 +67,7 @@ export function purchaseEvent(
   order: Order & { readonly paid: Paid },
   journey: Journey | null,
   { eventId, eventTimeSeconds, deliveryUrl }: Stamp & { readonly deliveryUrl: string },
+  tools: UserDataTools,
 ): ServerEvent {
   const landingUrl = order.viewed ? undefined : journey?.click?.landingUrl;
   return {
@@ -69,7 +76,7 @@ export function purchaseEvent(
     event_id: eventId,
     action_source: 'website',
     event_source_url: landingUrl ?? deliveryUrl,
-    user_data: purchaseUserData(order, journey),
+    user_data: purchaseUserData(order, journey, tools),
     custom_data: purchaseData(order.paymentId, order.paid),
     data_processing_options: [],
   };

@@ -7,6 +7,7 @@ import type { DataOf } from '@rastro/events';
 import { sampleEvent } from '@rastro/testing';
 import fc from 'fast-check';
 import t from 'tap';
+import { userDataTools as tools } from '../../src/adapters/user-data-tools.ts';
 import {
   evolveJourney,
   initialJourney,
@@ -60,7 +61,7 @@ await t.test('golden: PageView', async (t) => {
   };
   const journey = journeyWith(signals({ fbp: 'fb.2.1763640000500.42' }, 400), started);
   const eventId = clickEvent.data.rootEventId;
-  t.strictSame(pageViewEvent(journey, { eventId, eventTimeSeconds: 1_763_640_000 }), {
+  t.strictSame(pageViewEvent(journey, { eventId, eventTimeSeconds: 1_763_640_000 }, tools), {
     event_name: 'PageView',
     event_time: 1_763_640_000,
     event_id: 'evt_5f2b8c1e9d4a4f0b8a7c6d5e4f3a2b1c',
@@ -79,7 +80,7 @@ await t.test('golden: PageView', async (t) => {
 
 await t.test('golden: Purchase, before and after the delivery page was opened', async (t) => {
   const journey = journeyWith();
-  const event = purchaseEvent(order, journey, { ...stamp, deliveryUrl });
+  const event = purchaseEvent(order, journey, { ...stamp, deliveryUrl }, tools);
   t.strictSame(event, {
     event_name: 'Purchase',
     event_time: 1_763_640_060,
@@ -104,7 +105,7 @@ await t.test('golden: Purchase, before and after the delivery page was opened', 
     },
     data_processing_options: [],
   });
-  const after = purchaseEvent({ ...order, viewed }, journey, { ...stamp, deliveryUrl });
+  const after = purchaseEvent({ ...order, viewed }, journey, { ...stamp, deliveryUrl }, tools);
   t.equal(after.event_source_url, deliveryUrl);
   t.match(after.user_data, {
     client_ip_address: '2804:14c::9',
@@ -112,7 +113,12 @@ await t.test('golden: Purchase, before and after the delivery page was opened', 
     fbp: 'fb.1.1763640070000.9',
     fbc: `fb.2.1763640000000.${ownFbclid}`,
   });
-  const organic = purchaseEvent({ ...order, trackingToken: null }, null, { ...stamp, deliveryUrl });
+  const organic = purchaseEvent(
+    { ...order, trackingToken: null },
+    null,
+    { ...stamp, deliveryUrl },
+    tools,
+  );
   t.equal(organic.event_source_url, deliveryUrl);
   t.strictSame(organic.user_data, { external_id: ['d'.repeat(64)] });
 });
@@ -128,7 +134,7 @@ await t.test(
   async (t) => {
     const marked = `fb.1.1763640000700.${ownFbclid}.AQQCAQMC`;
     const fbcAfter = (fbc: string | null) =>
-      pageViewUserData(journeyWith(signals({ fbc }, 400))).fbc;
+      pageViewUserData(journeyWith(signals({ fbc }, 400)), tools).fbc;
     t.equal(fbcAfter(marked), marked);
     for (const fbc of [
       null,
@@ -145,7 +151,8 @@ await t.test(
       clientIp: null,
       userAgent: '',
     };
-    const data = pageViewUserData({ ...journeyWith(), click: { ...broken, externalIds: ['zz'] } });
+    const unknown = { ...journeyWith(), click: { ...broken, externalIds: [''] } };
+    const data = pageViewUserData(unknown, tools);
     t.strictSame(data, {}, 'nothing invalid, nothing empty');
     t.notOk(hasMatchKeys(data));
     t.notOk(hasMatchKeys({ client_user_agent: 'too broad alone' }));
@@ -190,7 +197,7 @@ await t.test('property: the order of events changes nothing, and repeating none'
       );
       const fbp = one.bridge?.fbp ?? one.delivery?.fbp;
       if (known !== Boolean(fbp)) throw new Error('a known value was replaced by an empty one');
-      purchaseUserData({ ...order, viewed }, one);
+      purchaseUserData({ ...order, viewed }, one, tools);
     }),
   );
 });
