@@ -30,6 +30,7 @@ export async function composeAll(
   const fresh = rows.filter(({ body }) => body === null);
   const journeys = await loadJourneys(tx, fresh);
   const orders = await loadOrders(tx, fresh);
+  const nowSeconds = Math.floor(Date.now() / 1_000);
   const frozen = new Map<string, Frozen>();
   for (const row of rows) {
     if (row.body !== null) {
@@ -51,7 +52,11 @@ export async function composeAll(
       body: JSON.stringify(event),
       testEventCode,
       matchKeys,
-      complaints: lint(event),
+      complaints: lint(event, {
+        nowSeconds,
+        fbclid: journeys.get(row.trackingToken ?? '')?.click?.fbclid ?? null,
+        publicIp: userDataTools.publicIp,
+      }),
     });
   }
   return frozen;

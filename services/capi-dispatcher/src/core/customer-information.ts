@@ -9,7 +9,7 @@
 import { stateCode } from './regions.ts';
 
 /** In the order of Meta's page. */
-const customerKeys = [
+export const customerKeys = [
   'em',
   'ph',
   'fn',

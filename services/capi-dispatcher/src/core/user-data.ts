@@ -16,7 +16,7 @@ import { type Click, fresher, type Journey, type Signals } from './journey.ts';
 import type { Order } from './order.ts';
 
 /** What a browser says about itself; never hashed. */
-const browserKeys = ['client_ip_address', 'client_user_agent', 'fbc', 'fbp'] as const;
+export const browserKeys = ['client_ip_address', 'client_user_agent', 'fbc', 'fbp'] as const;
 type BrowserKey = (typeof browserKeys)[number];
 
 export type UserData = HashedCustomer & { readonly [K in BrowserKey]?: string };
@@ -136,7 +136,7 @@ function fbcsOf(click: Click | null, pages: readonly (Signals | null)[]): Values
 }
 
 /** @param fbclid null where the click had none: then any cookie is as good as another. */
-function isOfClick(fbc: string | undefined, fbclid: string | null | undefined): boolean {
+export function isOfClick(fbc: string | undefined, fbclid: string | null | undefined): boolean {
   if (!fbclid) return true;
   const clickId = fbc?.split('.').slice(3).join('.');
   // Meta's own libraries append `.<marker>`.
