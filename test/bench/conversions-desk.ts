@@ -1,25 +1,23 @@
 /** capi-dispatcher and Meta's stand-in as processes of their own, with a pool that has a pixel. */
-import { randomUUID } from 'node:crypto';
-import type { CatalogItem, RastroEvent } from '@rastro/events';
+import type { CatalogItem } from '@rastro/events';
 import { startServiceProcess } from '@rastro/infra/service-process';
 import { services } from '@rastro/infra/services';
 import { connectNats, type Nats } from '@rastro/messaging';
-import { newId, type Sql } from '@rastro/runtime';
+import type { Sql } from '@rastro/runtime';
 import { freePort } from '@rastro/servers';
 import {
   migratedDatabase,
   putCatalog,
   type SampleEntry,
   sampleCatalog,
-  sampleEvent,
   sampleSecrets,
   startTestServers,
   testLog,
   testMasterKey,
 } from '@rastro/testing';
 import { type SandboxProcess, startSandboxProcess } from '../support/sandbox-process.ts';
+import { pixelId } from './clicks-and-payments.ts';
 
-export const pixelId = '1234567890';
 const publicOrigin = 'http://127.0.0.1:9';
 
 export interface ConversionsDesk extends AsyncDisposable {
@@ -76,42 +74,4 @@ function paidAtOnce(entry: SampleEntry): SampleEntry {
   if (entry.kind !== 'pool') return entry;
   const pool = entry.data as CatalogItem<'pool'>;
   return { ...entry, data: { ...pool, meta: { ...pool.meta, purchaseTrigger: 'paid' } } };
-}
-
-const golden = sampleEvent('ClickTracked');
-
-/** A click that is old enough for its PageView to be due; made without validation, for speed. */
-export function clickOf(clickedAt: Date): RastroEvent<'ClickTracked'> {
-  const trackingToken = randomUUID().replaceAll('-', '');
-  const at = clickedAt.toISOString();
-  return {
-    ...golden,
-    id: newId(),
-    subject: trackingToken,
-    correlationid: trackingToken,
-    time: at,
-    data: {
-      ...golden.data,
-      trackingToken,
-      rootEventId: `evt_${trackingToken}`,
-      clickedAt: at,
-      fbc: `fb.1.${clickedAt.getTime()}.${golden.data.fbclid}`,
-    },
-  };
-}
-
-const goldenPayment = sampleEvent('PaymentPaid');
-
-/** Of a customer without a click: nothing has to be known before. */
-export function paymentOf(): RastroEvent<'PaymentPaid'> {
-  const paymentId = newId();
-  const at = new Date().toISOString();
-  return {
-    ...goldenPayment,
-    id: newId(),
-    subject: paymentId,
-    correlationid: paymentId,
-    time: at,
-    data: { ...goldenPayment.data, paymentId, trackingToken: null, paidAt: at, confirmedAt: at },
-  };
 }

@@ -1,13 +1,8 @@
 /** How soon a payment is on the wire to Meta while clicks are queued by the hundred thousand. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { publishEvent, publishEvents } from '@rastro/messaging';
-import {
-  clickOf,
-  type ConversionsDesk,
-  paymentOf,
-  pixelId,
-  startConversionsDesk,
-} from './conversions-desk.ts';
+import { clickOf, paymentOf, pixelId } from './clicks-and-payments.ts';
+import { type ConversionsDesk, startConversionsDesk } from './conversions-desk.ts';
 import type { Figures } from './figures.ts';
 import { loadSteadily, percentileOf } from './steady-load.ts';
 

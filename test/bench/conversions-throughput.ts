@@ -1,23 +1,24 @@
 /** From clicks on JetStream to PageViews that Meta has accepted and the ledger knows of. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { publishEvents } from '@rastro/messaging';
-import {
-  clickOf,
-  type ConversionsDesk,
-  pixelId,
-  startConversionsDesk,
-} from './conversions-desk.ts';
+import { clickOf, pixelId } from './clicks-and-payments.ts';
+import { type ConversionsDesk, startConversionsDesk } from './conversions-desk.ts';
 import { cpuSecondsOf } from './cpu.ts';
 import type { Figures } from './figures.ts';
 
 const warmUp = 8_000;
 const pageViews = 40_000;
+const sdkPageViews = 8_000;
 const batch = 1_000;
 const within = 120_000;
 
+/** Our way first, then Meta's SDK against the same Graph, while nothing of ours has work to do. */
 export async function measureThroughput(): Promise<Figures> {
   await using desk = await startConversionsDesk();
-  // As a process that has run for a while: what is measured is not the compiler.
+  // As processes that have run for a while: what is measured is not the compiler.
   await sendAll(desk, warmUp);
   const before = await cpuSecondsOf(desk.pids);
   const { seconds, calls } = await sendAll(desk, pageViews);
@@ -26,8 +27,13 @@ export async function measureThroughput(): Promise<Figures> {
     `${name} µs`,
     ((cpu - (before[name] ?? 0)) / pageViews) * 1e6,
   ]);
+  const sdk = await sendWithSdk(desk, 1);
+  const sdkInFlight = await sendWithSdk(desk, 8);
   return {
     'PageViews/s': pageViews / seconds,
+    'with the SDK/s': sdk,
+    'with 8 in flight/s': sdkInFlight,
+    ratio: pageViews / seconds / sdk,
     calls,
     ...(Object.fromEntries(perEvent) as Figures),
   };
@@ -38,6 +44,7 @@ async function sendAll(desk: ConversionsDesk, count: number) {
   const { nats, sql } = desk;
   const clickedAt = new Date(Date.now() - 60_000);
   const known = await countIn(desk);
+  const callsBefore = (await callsIn(desk.meta)).length;
   const clicks = Array.from({ length: count }, () => clickOf(clickedAt));
   const startedMs = performance.now();
   const publishing = (async () => {
@@ -55,7 +62,7 @@ async function sendAll(desk: ConversionsDesk, count: number) {
   }
   await publishing;
   const seconds = (performance.now() - startedMs) / 1_000;
-  return { seconds, calls: await verify(desk, known + count) };
+  return { seconds, calls: await verify(desk, callsBefore, count) };
 }
 
 async function countIn({ sql }: ConversionsDesk): Promise<number> {
@@ -64,17 +71,32 @@ async function countIn({ sql }: ConversionsDesk): Promise<number> {
   return row?.count ?? 0;
 }
 
-/** Meta's own log has each of them once, and nothing was refused. */
-async function verify({ meta, sql }: ConversionsDesk, total: number): Promise<number> {
+/** Meta's own log has each of them once, and the ledger too. */
+async function verify({ meta, sql }: ConversionsDesk, before: number, count: number) {
+  const calls = (await callsIn(meta)).slice(before);
+  const received = calls.reduce((sum, call) => sum + (call.accepted ? call.eventCount : 0), 0);
+  if (received !== count) throw new Error(`Meta received ${received} of ${count}`);
+  const [row] = await sql<{ rows: number; ids: number }[]>`
+    select count(*)::int as rows, count(distinct event_id)::int as ids from conversions`;
+  if (row?.rows !== row?.ids) throw new Error(`the ledger has ${row?.rows} rows of ${row?.ids}`);
+  return calls.length;
+}
+
+/** Oldest first; Meta's stand-in remembers 5,000. */
+async function callsIn(meta: ConversionsDesk['meta']) {
   const calls = await meta.control<{ eventCount: number; accepted: boolean }[]>(
     'GET',
     `/graph/requests?pixelId=${pixelId}`,
   );
-  const received = calls.reduce((sum, call) => sum + (call.accepted ? call.eventCount : 0), 0);
-  const [row] = await sql<{ count: number }[]>`
-    select count(distinct event_id)::int as count from conversions`;
-  if (received !== total || row?.count !== total) {
-    throw new Error(`Meta received ${received} and the ledger has ${row?.count} of ${total}`);
-  }
-  return calls.length;
+  return calls.toReversed();
+}
+
+/** @returns events a second. */
+async function sendWithSdk({ meta }: ConversionsDesk, inFlight: number): Promise<number> {
+  const script = join(import.meta.dirname, 'meta-sdk.ts');
+  const given = [`${meta.url}/graph`, String(sdkPageViews), String(inFlight)];
+  const { stdout } = await promisify(execFile)(process.execPath, [script, ...given], {
+    env: { PATH: process.env['PATH'], NODE_ENV: 'production' },
+  });
+  return Number(stdout);
 }
