@@ -66,14 +66,14 @@ export const invalidToken: GraphError = {
   message: 'Invalid OAuth access token - Cannot parse access token',
 };
 
-export function objectMissing(objectId: string): GraphError {
+export function objectMissing(objectId: string, method: 'get' | 'post'): GraphError {
   return {
     status: 400,
     code: 100,
     subcode: 33,
     type: 'GraphMethodException',
     message:
-      `Unsupported post request. Object with ID '${objectId}' does not exist, cannot be loaded ` +
+      `Unsupported ${method} request. Object with ID '${objectId}' does not exist, cannot be loaded ` +
       'due to missing permissions, or does not support this operation. Please read the Graph API ' +
       'documentation at https://developers.facebook.com/docs/graph-api',
   };

@@ -1,15 +1,8 @@
 /** One request to `/{version}/{pixel}/events`, from its token to its answer. */
 import type { Answer } from '../faults/answer.ts';
 import type { WorldPixel } from '../world.ts';
-import {
-  createTraceId,
-  type GraphError,
-  graphErrorAnswer,
-  invalidParameter,
-  invalidToken,
-  missingToken,
-  objectMissing,
-} from './errors.ts';
+import { checkAccess, checkVersion } from './access.ts';
+import { createTraceId, type GraphError, graphErrorAnswer, invalidParameter } from './errors.ts';
 import { validateEvent } from './event-validation.ts';
 import { type Findings, isRecord } from './findings.ts';
 import { createCopyId, type EventCopy } from './store.ts';
@@ -33,8 +26,6 @@ export interface Reception {
   testEventCode: string | null;
 }
 
-const oldestVersion = 21;
-const newestVersion = 26;
 const maxEventsPerRequest = 1000;
 
 export function receiveEvents(
@@ -44,43 +35,24 @@ export function receiveEvents(
 ): Reception {
   const traceId = createTraceId();
   const { testEventCode, events, error: shapeError } = readData(request.parameters);
-  const tokenError = checkAccess(request, pixels);
+  const { version, pixelId, token } = request;
+  const tokenError = checkAccess({ token, pixelId, method: 'post' }, pixels);
+  const versionError = checkVersion(version, `/${pixelId}/events`);
   const tokenOk = tokenError === null || tokenError.subcode === 33;
   const findings = events.map((event, index) => validateEvent(event, index, nowMs));
-  const error = checkVersion(request) ?? tokenError ?? shapeError ?? firstFault(findings) ?? null;
+  const error = versionError ?? tokenError ?? shapeError ?? firstFault(findings) ?? null;
   const seen = { traceId, tokenOk, error, events, testEventCode };
   if (error !== null) return { ...seen, answer: graphErrorAnswer(error, traceId), copies: [] };
   const copies = events.map((event, index) =>
     copyOf(event as Record<string, unknown>, findings[index]?.warnings ?? [], request, nowMs),
   );
-  for (const copy of copies) copy.testEventCode = testEventCode;
+  const agent = request.parameters['partner_agent'];
+  for (const copy of copies) {
+    copy.testEventCode = testEventCode;
+    copy.partnerAgent = typeof agent === 'string' ? agent : null;
+  }
   const body = { events_received: copies.length, messages: [], fbtrace_id: traceId };
   return { ...seen, answer: { status: 200, body }, copies };
-}
-
-function checkVersion(request: IncomingRequest): GraphError | null {
-  const match = /^v(\d{1,3})\.\d$/.exec(request.version);
-  const major = Number(match?.[1]);
-  if (match === null || major > newestVersion) {
-    const path = `/${request.version}/${request.pixelId}/events`;
-    return { status: 400, code: 2500, message: `Unknown path components: ${path}` };
-  }
-  if (major >= oldestVersion) return null;
-  return {
-    status: 400,
-    code: 2635,
-    message:
-      '(#2635) You are calling a deprecated version of the API. ' +
-      `Please update to the latest version: v${newestVersion}.0.`,
-  };
-}
-
-function checkAccess(request: IncomingRequest, pixels: readonly WorldPixel[]): GraphError | null {
-  const { token, pixelId } = request;
-  if (token === null || token === '') return missingToken;
-  const owned = pixels.filter((pixel) => pixel.accessToken === token);
-  if (owned.length === 0) return invalidToken;
-  return owned.some((pixel) => pixel.id === pixelId) ? null : objectMissing(pixelId);
 }
 
 function readData(parameters: Record<string, unknown>): {
@@ -164,6 +136,7 @@ function copyOf(
     userData,
     customData,
     testEventCode: null,
+    partnerAgent: null,
     warnings,
     requestId: request.requestId,
     raw: event,

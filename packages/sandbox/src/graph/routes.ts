@@ -3,8 +3,10 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { answerWith, type Outcome } from '../faults/answer.ts';
 import type { Faults } from '../faults/rules.ts';
 import type { WorldHolder } from '../world.ts';
+import { tokenOf } from './access.ts';
 import { createTraceId, graphErrorAnswer, graphFaultBody, invalidParameter } from './errors.ts';
 import { isRecord } from './findings.ts';
+import { registerQualityRoute } from './quality-routes.ts';
 import { receiveEvents, type Reception } from './receive.ts';
 import type { GraphRequest, GraphStore } from './store.ts';
 
@@ -15,7 +17,7 @@ interface EventsRoute {
 
 const maxBodyBytes = 16 * 1024 * 1024;
 
-/** `POST /graph/vNN.0/:pixelId/events`, as Meta's Graph API answers it. */
+/** What Meta's Graph API answers at `/graph/vNN.0/…`: events taken in, and their quality. */
 export function registerGraphRoutes(
   app: FastifyInstance,
   world: WorldHolder,
@@ -37,6 +39,7 @@ export function registerGraphRoutes(
     if (request.method === 'POST') store.addRequest(unreadRequest(request, 400, error.message));
     return reply.code(400).send(graphErrorAnswer(error, createTraceId()).body);
   });
+  registerQualityRoute(app, { world, store, faults });
   app.post<EventsRoute>(
     '/:version/:pixelId/events',
     { bodyLimit: maxBodyBytes },
@@ -77,12 +80,6 @@ export function registerGraphControl(app: FastifyInstance, store: GraphStore): v
     store.requests({ pixelId: query.pixelId, limit: limitOf(query.limit) }),
   );
   app.get('/control/graph/revision', () => ({ revision: store.revision() }));
-}
-
-function tokenOf(request: FastifyRequest, parameters: Record<string, unknown>): string | null {
-  const bearer = /^(?:Bearer|OAuth) (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  const parameter = parameters['access_token'];
-  return bearer ?? (typeof parameter === 'string' ? parameter : null);
 }
 
 /** What a request that was never processed (a fault answered it) would have brought. */

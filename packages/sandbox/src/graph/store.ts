@@ -21,6 +21,8 @@ export interface EventCopy {
   userData: Record<string, unknown>;
   customData: Record<string, unknown>;
   testEventCode: string | null;
+  /** Who sent it (server copies), for Meta's own statistics. */
+  partnerAgent: string | null;
   warnings: string[];
   /** Which request of the log brought it (server copies). */
   requestId: string | null;
@@ -180,7 +182,7 @@ function mismatches(members: EventCopy[]): string[] {
   if (browser === undefined || server === undefined) return [];
   const differs = (key: 'value' | 'currency') => browser[key] !== server[key];
   const identityDiffers = (key: string) => {
-    const [inBrowser, atServer] = [browser.userData[key], server.userData[key]];
+    const [inBrowser, atServer] = [browser, server].map(({ userData }) => unmarked(userData[key]));
     return inBrowser !== undefined && atServer !== undefined && inBrowser !== atServer;
   };
   return [
@@ -191,6 +193,15 @@ function mismatches(members: EventCopy[]): string[] {
       .filter(identityDiffers)
       .map((key) => `${key} differs between the browser's and the server's copy.`),
   ];
+}
+
+/**
+ * `fbc` and `fbp` without what Meta's parameter builder appends to say that it was used: a fifth
+ * segment of two signs (older ones) or of eight. Meta takes both forms for the same.
+ */
+export function unmarked(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  return value.replace(/^(fb(?:\.[^.]+){3})\.(?:AQ|Ag|Aw|BA|BQ|Bg|[\w-]{8})$/, '$1');
 }
 
 export function createCopyId(): string {

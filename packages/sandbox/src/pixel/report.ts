@@ -46,6 +46,7 @@ export function readReport(
     userData,
     customData,
     testEventCode: null,
+    partnerAgent: null,
     warnings: warningsOf(pixelId, eventName, eventId, value, customData, pixels),
     requestId: null,
     raw: rawOf(fields),
