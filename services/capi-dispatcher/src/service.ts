@@ -25,6 +25,7 @@ import {
 } from '@rastro/runtime';
 import { createClaims } from './adapters/claims.ts';
 import type { ComposeOptions } from './adapters/compose.ts';
+import { createQualityApi } from './adapters/dataset-quality.ts';
 import { createGraph } from './adapters/graph.ts';
 import { addMetrics, type Metrics } from './adapters/metrics.ts';
 import { createTokens } from './adapters/tokens.ts';
@@ -32,6 +33,7 @@ import type { Config } from './config.ts';
 import { type Dispatcher, startDispatcher } from './dispatcher.ts';
 import { commerceTypes, trafficTypes } from './core/consumed.ts';
 import { createIntake } from './handlers.ts';
+import { startQualityReader } from './quality.ts';
 import { createSender } from './sender.ts';
 
 const service = 'capi-dispatcher';
@@ -40,7 +42,7 @@ const folders = [
   eventStoreMigrations,
   { name: 'service', path: join(import.meta.dirname, '../migrations') },
 ];
-const tables = ['conversions', 'attempts', 'journeys', 'orders', 'pixels'];
+const tables = ['conversions', 'attempts', 'journeys', 'orders', 'pixels', 'quality_reads'];
 
 /** Tells Meta about clicks and purchases, each once, and the others what Meta said. */
 export async function startService(config: Config, log: Logger): Promise<RunningService> {
@@ -51,7 +53,12 @@ export async function startService(config: Config, log: Logger): Promise<Running
   await checkSchema(sql, schema, [...tables, 'events', 'outbox', 'inbox'], folders);
   const topology = { replicas: config.natsReplicas };
   const nats = stack.use(await connectNats({ url: config.natsUrl, name: service, log, topology }));
-  const publish = (events: readonly RastroEvent[]): Promise<void> => publishEvents(nats, events);
+  const registry = createMetrics(service);
+  const metrics = addMetrics(registry, sql);
+  const publish = async (events: readonly RastroEvent[]): Promise<void> => {
+    await publishEvents(nats, events);
+    metrics.announced(events);
+  };
   const onError = (error: unknown) => log.warn({ err: error }, 'publishing is interrupted');
   stack.use(await startOutboxRelay({ sql, schema, publish, onError }));
 
@@ -62,8 +69,6 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const pools = (workspaceId: string) =>
     catalog.list('pool').flatMap((pool) => (pool.workspaceId === workspaceId ? pool.item : []));
 
-  const registry = createMetrics(service);
-  const metrics = addMetrics(registry, sql);
   const dispatcher = startSending(stack, { config, log, sql, catalog, pools, metrics });
   onChange = () => dispatcher.wake();
   const { pace } = config;
@@ -101,7 +106,13 @@ function startSending(
   stack.use(graph);
   const tokens = createTokens({ catalog, masterKey, log });
   const deliveryUrl = `${publicOrigin}/delivery/`;
-  const claims = createClaims({ sql, dispatcherId, pace, pools, deliveryUrl });
+  const onComposed: ComposeOptions['onComposed'] = (row, complaints) =>
+    metrics.composed(row, complaints);
+  const claims = createClaims({ sql, dispatcherId, pace, pools, deliveryUrl, onComposed });
+  const api = stack.use(
+    createQualityApi({ url: graphUrl, version: graphVersion, timeoutMs: callTimeoutMs }),
+  );
+  stack.use(startQualityReader({ sql, log, catalog, tokens, api, pace: pace.quality }));
   const stopping = new AbortController();
   const sending = { sql, dispatcherId, tokens, log, pace };
   const { signal } = stopping;

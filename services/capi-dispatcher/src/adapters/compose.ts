@@ -12,6 +12,8 @@ import { userDataTools } from './user-data-tools.ts';
 export interface ComposeOptions {
   readonly pools: (workspaceId: string) => readonly Pool[];
   readonly deliveryUrl: string;
+  /** After an event's JSON was made for the first time. */
+  readonly onComposed?: (row: StoredConversion, complaints: readonly Complaint[]) => void;
 }
 
 export interface Frozen {
@@ -48,16 +50,13 @@ export async function composeAll(
     const pool = options.pools(row.workspaceId).find(({ id }) => id === row.poolId);
     const testEventCode = pool?.meta.testEventCode || null;
     const matchKeys = Object.keys(event.user_data);
-    frozen.set(row.id, {
-      body: JSON.stringify(event),
-      testEventCode,
-      matchKeys,
-      complaints: lint(event, {
-        nowSeconds,
-        fbclid: journeys.get(row.trackingToken ?? '')?.click?.fbclid ?? null,
-        publicIp: userDataTools.publicIp,
-      }),
+    const complaints = lint(event, {
+      nowSeconds,
+      fbclid: journeys.get(row.trackingToken ?? '')?.click?.fbclid ?? null,
+      publicIp: userDataTools.publicIp,
     });
+    options.onComposed?.(row, complaints);
+    frozen.set(row.id, { body: JSON.stringify(event), testEventCode, matchKeys, complaints });
   }
   return frozen;
 }

@@ -54,7 +54,7 @@ interface Failure {
   readonly errors?: readonly Failure[];
 }
 
-function failureOf(error: unknown): Reply {
+export function failureOf(error: unknown): Reply {
   const { code, name, errors } = error as Failure;
   const reason = [code, errors?.[0]?.code, name].find(isText) ?? 'unknown error';
   return { kind: neverSent.test(reason) ? 'unreachable' : 'lost', reason };
@@ -72,7 +72,7 @@ const maxWaitMs = 6 * 3_600_000;
  * How long Meta asks to stay away. Samples of the usage header disagree on its nesting, so any
  * `estimated_time_to_regain_access` (minutes) anywhere in it counts.
  */
-function waitOf(headers: Headers): number | null {
+export function waitOf(headers: Headers): number | null {
   const usage = String(headers['x-business-use-case-usage'] ?? '');
   const minutes = [...usage.matchAll(/"estimated_time_to_regain_access"\s*:\s*(\d{1,6})/g)].map(
     ([, digits]) => Number(digits),

@@ -1,4 +1,5 @@
 /** How fast, how often and until when: every wait of the dispatcher, as plain numbers. */
+import { defaultQualityPace, type QualityPace } from './dataset-quality.ts';
 
 export interface Pace {
   /** One call to Meta, from connect to the last byte of the answer. */
@@ -17,6 +18,8 @@ export interface Pace {
   readonly browserFirstHoldMs: number;
   /** How long PageViews may wait to fill a batch. */
   readonly lingerMs: number;
+  /** Of reading how Meta judges the events. */
+  readonly quality: QualityPace;
 }
 
 export const defaultPace: Pace = {
@@ -28,6 +31,7 @@ export const defaultPace: Pace = {
   missingClickHoldMs: 30_000,
   browserFirstHoldMs: 1_500,
   lingerMs: 50,
+  quality: defaultQualityPace,
 };
 
 const minuteMs = 60_000;
