@@ -171,7 +171,8 @@ function graphOf({ url }: Sandbox) {
     group: async (eventId: string): Promise<EventGroup | undefined> =>
       (await call<EventGroup[]>('GET', `/graph/events?eventId=${eventId}`))[0],
     fault: (pixelId: string, rule: Pick<FaultRule, 'times' | 'action'>): Promise<unknown> =>
-      call('POST', '/faults', { api: 'graph', match: { pixelId }, ...rule }),
+      // Of what is sent alone: a question about its quality must not use the fault up.
+      call('POST', '/faults', { api: 'graph', match: { method: 'POST', pixelId }, ...rule }),
   };
 }
 
