@@ -9,6 +9,7 @@ import { sendAgain } from '../conversions-again.ts';
 import { countRow, explainLines, listRow } from '../conversions-words.ts';
 import { withLedger } from '../ledger-connection.ts';
 import { misuse, printJson, printRows, say, sayAside } from '../output.ts';
+import { addConversionsQuality } from './conversions-quality.ts';
 
 export function addConversionsCommands(program: Command): void {
   const conversions = program
@@ -38,6 +39,7 @@ export function addConversionsCommands(program: Command): void {
     .option('--csv', 'with a header, lists as JSON')
     .option('--with-bodies', 'also what was sent, which says who people are')
     .action(exportAll);
+  addConversionsQuality(conversions);
 }
 
 function addAgainCommands(conversions: Command): void {
