@@ -6,10 +6,15 @@ import type { Queryable } from './types.ts';
 /** The database is not ready for a service; `message` names the command that mends it. */
 export class SchemaMissingError extends Error {
   readonly code = 'SCHEMA_MISSING';
+  readonly missing: readonly string[];
+  /** Mends it. */
+  readonly command: string;
 
   constructor(schema: string, missing: readonly string[], command: string) {
     super(`Schema "${schema}" lacks ${missing.join(', ')}. Run: ${command}`);
     this.name = 'SchemaMissingError';
+    this.missing = missing;
+    this.command = command;
   }
 }
 

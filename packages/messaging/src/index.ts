@@ -3,6 +3,13 @@ export { checkNats, connectNats, type Nats } from './connection.ts';
 export { type Subscription } from './consume.ts';
 export { type DeadLetter, listDeadLetters, replayDeadLetter } from './dead-letters.ts';
 export { followEvents } from './follow.ts';
+export {
+  type ConsumerReport,
+  inspectConsumer,
+  inspectStreams,
+  readCatalog,
+  type StreamReport,
+} from './inspection.ts';
 export { type Log } from './log.ts';
 export { ensureStreams, TopologyError } from './provision.ts';
 export { publishAll, publishEvents } from './publish-all.ts';

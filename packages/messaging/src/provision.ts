@@ -38,7 +38,7 @@ const text = (value: unknown): string =>
 
 const compare = (a: string, b: string): number => (a < b ? -1 : 1);
 
-const isNotFound = (error: unknown): boolean =>
+export const isNotFound = (error: unknown): boolean =>
   error instanceof JetStreamApiError && error.status === 404;
 
 /** Creates or brings up to date every stream; safe to run by several services at once. */

@@ -3,6 +3,24 @@ import { defaultPace } from './core/pace.ts';
 
 export type Config = ReturnType<typeof readConfig>;
 
+const graphVariables = () => ({
+  META_GRAPH_URL: settings.metaGraphUrl(),
+  META_GRAPH_VERSION: text({
+    default: 'v26.0',
+    desc: 'version of the Graph API',
+    example: 'v26.0',
+  }),
+});
+
+/**
+ * Where Meta answers, for who calls it without being the service.
+ * @throws {ConfigError} naming every variable that is wrong.
+ */
+export function readGraphConfig(environment: Environment) {
+  const env = readEnvironment(environment, graphVariables());
+  return { url: env.META_GRAPH_URL, version: env.META_GRAPH_VERSION };
+}
+
 /** @throws {ConfigError} naming every variable that is missing or wrong. */
 export function readConfig(environment: Environment) {
   const env = readEnvironment(environment, {
@@ -14,12 +32,7 @@ export function readConfig(environment: Environment) {
     POSTGRES_URL: settings.postgresUrl(),
     RASTRO_MASTER_KEY: settings.masterKey(),
     PUBLIC_ORIGIN: settings.publicOrigin(),
-    META_GRAPH_URL: settings.metaGraphUrl(),
-    META_GRAPH_VERSION: text({
-      default: 'v26.0',
-      desc: 'version of the Graph API',
-      example: 'v26.0',
-    }),
+    ...graphVariables(),
     TRUSTED_PROXIES: settings.trustedProxies(),
   });
   return {
