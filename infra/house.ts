@@ -22,6 +22,8 @@ export interface House extends AsyncDisposable {
   readonly urls: ReadonlyMap<string, string>;
   /** Empty when all services share our process. */
   readonly processes: ReadonlyMap<string, ServiceChild>;
+  /** All that were started, by name; one that is disposed of stays away. */
+  readonly running: ReadonlyMap<string, AsyncDisposable>;
 }
 
 export interface HouseOptions {
@@ -66,7 +68,7 @@ export async function startHouse(options: HouseOptions): Promise<House> {
 
   const environmentOf = (service: ServiceEntry, port: number): Environment =>
     serviceEnvironment({ config, service, servers, secrets, publicOrigin, sandboxUrl, port });
-  const { urls, processes } = await progress.step('seven services', () =>
+  const { urls, processes, running } = await progress.step('seven services', () =>
     mode === 'processes'
       ? startProcesses(stack, environmentOf, log)
       : startInOneProcess(stack, environmentOf, log),
@@ -95,6 +97,7 @@ export async function startHouse(options: HouseOptions): Promise<House> {
     secrets,
     urls,
     processes,
+    running,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -102,6 +105,7 @@ export async function startHouse(options: HouseOptions): Promise<House> {
 interface Started {
   readonly urls: Map<string, string>;
   readonly processes: Map<string, ServiceChild>;
+  readonly running: ReadonlyMap<string, AsyncDisposable>;
 }
 
 type EnvironmentOf = (service: ServiceEntry, port: number) => Environment;
@@ -121,8 +125,8 @@ async function startInOneProcess(
   // All are awaited even when one fails, so that each one that did start is on the stack.
   const results = await Promise.allSettled(starting);
   for (const result of results) if (result.status === 'rejected') throw result.reason;
-  const running = await Promise.all(starting);
-  return { urls: new Map(running.map(([name, { url }]) => [name, url])), processes: new Map() };
+  const running = new Map(await Promise.all(starting));
+  return { urls: urlsOf(running), processes: new Map(), running };
 }
 
 async function startProcesses(
@@ -138,8 +142,11 @@ async function startProcesses(
     processes.set(service.name, stack.use(child));
   }
   await Promise.all([...processes.values()].map((child) => child.ready()));
-  return { urls: new Map([...processes].map(([name, { url }]) => [name, url])), processes };
+  return { urls: urlsOf(processes), processes, running: processes };
 }
+
+const urlsOf = (running: ReadonlyMap<string, { readonly url: string }>): Map<string, string> =>
+  new Map([...running].map(([name, { url }]) => [name, url]));
 
 async function choosePublicOrigin(
   config: HouseConfig,

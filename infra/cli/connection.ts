@@ -19,6 +19,11 @@ export interface Connection {
   readonly postgresUrl: () => string;
   /** Undefined where nobody told; a cache can be done without. */
   readonly redisUrl: string | undefined;
+  readonly natsUrl: () => string;
+  /** Where visitors reach the house. */
+  readonly publicOrigin: string;
+  /** Null where the house speaks to the real ones. */
+  readonly sandboxUrl: string | null;
   readonly nats: () => Promise<Nats>;
 }
 
@@ -33,6 +38,7 @@ export function connection(): Connection {
       `${name} is not set, and no Rastro runs in ${config.dataDir} (npm start)`,
     ]);
   }
+  const natsUrl = (): string => need('NATS_URL', config.natsUrl ?? running?.natsUrl);
   return {
     config,
     secrets: houseSecrets(config.dataDir, config.environment),
@@ -46,7 +52,10 @@ export function connection(): Connection {
     publicOrigin: running?.publicOrigin ?? config.publicOrigin,
     postgresUrl: () => need('POSTGRES_URL', config.postgresUrl ?? running?.postgresUrl),
     redisUrl: config.redisUrl ?? running?.redisUrl,
-    nats: () => connectSoon(need('NATS_URL', config.natsUrl ?? running?.natsUrl)),
+    natsUrl,
+    publicOrigin: running?.publicOrigin ?? config.publicOrigin,
+    sandboxUrl: running?.sandboxUrl ?? null,
+    nats: () => connectSoon(natsUrl()),
   };
 }
 
