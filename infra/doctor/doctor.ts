@@ -117,6 +117,7 @@ async function lookAtNatsRoom(
   const { natsReplicas, log } = options;
   let about = { check: 'NATS', subject: 'server' };
   let nats: Nats | undefined;
+  const signal = AbortSignal.timeout(4_000);
   try {
     const url = options.natsUrl();
     about = { ...about, subject: new URL(url.split(',')[0] ?? url).host };
@@ -125,14 +126,14 @@ async function lookAtNatsRoom(
       name: 'rastro-doctor',
       log,
       topology: { replicas: natsReplicas },
-      signal: AbortSignal.timeout(4_000),
+      signal,
     });
     const findings = [ok(about, 'answers'), ...(await lookAtNats(nats))];
     const catalog = await inTime(readCatalog(nats));
     return { findings, catalog };
   } catch (error) {
-    const isSilent = (error as Error).name === 'TimeoutError';
-    const words = isSilent ? 'no answer, or the password is another one' : wordsOf(error);
+    const words =
+      signal.aborted && !nats ? 'no answer, or the password is another one' : wordsOf(error);
     const finding = failed(about, `cannot be used: ${words}`, startAgain('nats'));
     return { findings: [finding], catalog: null };
   } finally {
@@ -156,10 +157,13 @@ async function lookAtPools(
     const mend = 'pnpm rastro catalog apply FILE (infra/sandbox/catalog.yaml is an example)';
     findings.push(failed(about, 'there are none: no link leads anywhere', mend));
   }
-  const askMeta = testCall ? createMetaCheck(facts, testCall) : null;
-  for (const pool of pools) {
-    findings.push(...judgeBots(pool, facts), ...judgeMeta(pool, facts));
-    if (askMeta) findings.push(...(await askMeta(pool)));
-  }
-  return findings;
+  const askMeta = testCall ? createMetaCheck(facts, testCall) : async () => [];
+  const found = await Promise.all(
+    pools.map(async (pool) => [
+      ...judgeBots(pool, facts),
+      ...judgeMeta(pool, facts),
+      ...(await askMeta(pool)),
+    ]),
+  );
+  return [...findings, ...found.flat()];
 }

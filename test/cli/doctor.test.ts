@@ -149,6 +149,8 @@ await t.test('each fault is named with what mends it', async (t) => {
   await until(() => isParkedByMeta('777'));
   await house.running.get('capi-dispatcher')?.[Symbol.asyncDispose]();
   await nats.jsm.consumers.delete('COMMERCE', 'capi-dispatcher__commerce');
+  await nats.jsm.streams.update('CATALOG', { max_bytes: 1_000_000 });
+  await nats.js.publish('dead.somebody.Something', 'lost');
   await sql`revoke insert on capi.conversions from rastro_capi`;
   await putDue('1234567890');
   const { code, output } = await doctor('--test-call', 'TEST12345', '--json');
@@ -161,6 +163,8 @@ await t.test('each fault is named with what mends it', async (t) => {
     [
       'schema, capi',
       'ledger, capi-dispatcher',
+      'stream, CATALOG',
+      'dead letters, DEAD',
       'consumer, capi-dispatcher__commerce',
       'consumer, capi-dispatcher__traffic',
       'master key, catalog',
@@ -189,6 +193,8 @@ await t.test('each fault is named with what mends it', async (t) => {
   t.match(details, /Meta refuses token or pixel: code 190/, 'what Meta says now');
   const calls = (await sandbox.graphRequests()).filter(({ accepted }) => accepted);
   t.equal(calls.length, 2, 'one for each pixel and token, and the one before');
+  const { config } = await nats.jsm.streams.info('CATALOG');
+  t.equal(config.max_bytes, 1_000_000, 'it mends nothing by itself');
   const warned = findings.filter(({ status }) => status === 'warning');
   t.same(warned.map(({ check, subject }) => `${check}, ${subject}`).toSorted(), [
     'consent, pool testing',

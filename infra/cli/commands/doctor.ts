@@ -63,7 +63,11 @@ async function doctor({ workspace, pool, testCall, json = false }: Options): Pro
   if (json) printJson(findings);
   else print(findings);
   if (findings.some(({ status }) => status === 'failed')) process.exitCode = 1;
+  // The client's connection to a NATS server that says nothing would keep us here.
+  setTimeout(() => process.exit(), lingerMs).unref();
 }
+
+const lingerMs = 1_000;
 
 function refuseUnknown(
   { workspace, pool }: { workspace: string | undefined; pool: string | undefined },
