@@ -1,4 +1,5 @@
 /** How the command line finds the house: the environment first, else what runs in the data folder. */
+import { readGraphConfig } from '@rastro/capi-dispatcher/config';
 import { connectNats, type Nats } from '@rastro/messaging';
 import { ConfigError, createLogger } from '@rastro/runtime';
 import { type HouseConfig, readHouseConfig } from '../config.ts';
@@ -12,15 +13,13 @@ export interface Connection {
   readonly consoleUrl: string;
   /** Of the Bot API that the running house's bots use. */
   readonly telegramApiUrl: string;
-  /** Of the Graph API that the running house sends conversions to. */
-  readonly graphUrl: string;
-  /** Of the running house, else as the environment has it. */
-  readonly publicOrigin: string;
+  /** The Graph API that the running house sends conversions to. */
+  readonly graph: ReturnType<typeof readGraphConfig>;
   readonly postgresUrl: () => string;
   /** Undefined where nobody told; a cache can be done without. */
   readonly redisUrl: string | undefined;
   readonly natsUrl: () => string;
-  /** Where visitors reach the house. */
+  /** Where visitors reach the house: of the running one, else as the environment has it. */
   readonly publicOrigin: string;
   /** Null where the house speaks to the real ones. */
   readonly sandboxUrl: string | null;
@@ -45,11 +44,7 @@ export function connection(): Connection {
     consoleUrl: running?.consoleUrl ?? config.publicOrigin,
     telegramApiUrl:
       config.telegramApiUrl ?? vendors['TELEGRAM_API_URL'] ?? 'https://api.telegram.org',
-    graphUrl:
-      config.environment['META_GRAPH_URL'] ??
-      vendors['META_GRAPH_URL'] ??
-      'https://graph.facebook.com',
-    publicOrigin: running?.publicOrigin ?? config.publicOrigin,
+    graph: readGraphConfig({ ...vendors, ...config.environment }),
     postgresUrl: () => need('POSTGRES_URL', config.postgresUrl ?? running?.postgresUrl),
     redisUrl: config.redisUrl ?? running?.redisUrl,
     natsUrl,

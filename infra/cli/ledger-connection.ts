@@ -12,11 +12,11 @@ export async function withLedger<T>(work: (ledger: Ledger) => Promise<T>): Promi
   await using stack = new AsyncDisposableStack();
   const sql = connectPostgres({ url, schema: 'capi', service: 'rastro conversions' });
   stack.defer(() => sql.end({ timeout: 5 }));
-  const version = found.config.environment['META_GRAPH_VERSION'] ?? 'v26.0';
+  const { graph, publicOrigin } = found;
   const ledger = openLedger({
     sql,
-    graphUrl: `${found.graphUrl}/${version}`,
-    deliveryUrl: `${found.publicOrigin}/delivery/`,
+    graphUrl: `${graph.url}/${graph.version}`,
+    deliveryUrl: `${publicOrigin}/delivery/`,
     poolsOf: poolsOf(found, stack),
   });
   try {

@@ -1,5 +1,4 @@
 /** `rastro doctor`: why does nothing arrive at Meta? */
-import { readGraphConfig } from '@rastro/capi-dispatcher/config';
 import { createLogger, readEnvironment, settings } from '@rastro/runtime';
 import { type Command, InvalidArgumentError } from 'commander';
 import { rolePassword } from '../../database.ts';
@@ -40,12 +39,11 @@ function testEventCode(text: string): string {
 }
 
 async function doctor({ workspace, pool, testCall, json = false }: Options): Promise<void> {
-  const { config, secrets, sandboxUrl, publicOrigin, ...house } = connection();
+  const { config, secrets, sandboxUrl, publicOrigin, graph, ...house } = connection();
   const environment = { ...vendorAddresses(sandboxUrl), ...config.environment };
   const { NATS_REPLICAS: natsReplicas } = readEnvironment(environment, {
     NATS_REPLICAS: settings.natsReplicas(),
   });
-  const graph = readGraphConfig(environment);
   const diagnosis = await examine({
     ...house,
     publicOrigin,

@@ -81,7 +81,8 @@ function readData(parameters: Record<string, unknown>): {
     return refuse(invalidParameter(detail));
   }
   const agent = parameters['partner_agent'];
-  if (agent !== undefined && !isPartnerAgent(agent)) {
+  // Meta's own SDK says null for what it does not say.
+  if (agent !== undefined && agent !== null && !isPartnerAgent(agent)) {
     const detail = 'partner_agent must have fewer than 23 characters and at least two letters.';
     return refuse(invalidParameter(detail), data);
   }
