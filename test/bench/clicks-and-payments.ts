@@ -31,16 +31,21 @@ export function clickOf(clickedAt: Date): RastroEvent<'ClickTracked'> {
 
 const goldenPayment = sampleEvent('PaymentPaid');
 
-/** Of a customer without a click: nothing has to be known before. */
-export function paymentOf(): RastroEvent<'PaymentPaid'> {
-  const paymentId = newId();
+/** @param trackingToken of the click that led to it. */
+export function paymentOf(trackingToken: string): RastroEvent<'PaymentPaid'> {
   const at = new Date().toISOString();
   return {
     ...goldenPayment,
     id: newId(),
-    subject: paymentId,
-    correlationid: paymentId,
+    subject: trackingToken,
+    correlationid: trackingToken,
     time: at,
-    data: { ...goldenPayment.data, paymentId, trackingToken: null, paidAt: at, confirmedAt: at },
+    data: {
+      ...goldenPayment.data,
+      paymentId: newId(),
+      trackingToken,
+      paidAt: at,
+      confirmedAt: at,
+    },
   };
 }

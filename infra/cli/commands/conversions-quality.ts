@@ -184,7 +184,8 @@ function rowsOf(pixel: PixelQuality) {
       freshness: '',
       acr: '',
     };
-    return [{ ...shared, ...nothing, read, note }];
+    // Meta needs a while before it has figures.
+    return [{ ...shared, ...nothing, read, note: note || 'Meta has no figures yet' }];
   }
   return events.map((event) => {
     const byEventId = event.dedupeKeys.find(({ key }) => key === 'event_id');
