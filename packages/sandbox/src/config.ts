@@ -1,6 +1,7 @@
 /** The sandbox's environment, when it runs as a process of its own. */
 import { readFileSync } from 'node:fs';
 import { cleanEnv, host, makeValidator, str, url } from 'envalid';
+import type { GraphLog } from './graph/store.ts';
 import { parseWorld, type SandboxWorld } from './world.ts';
 
 export interface SandboxConfig {
@@ -9,6 +10,7 @@ export interface SandboxConfig {
   publicOrigin: string;
   world: SandboxWorld;
   journalFile: string | undefined;
+  graphLog: GraphLog;
 }
 
 export class ConfigError extends Error {
@@ -32,6 +34,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): SandboxConfig {
       PUBLIC_ORIGIN: url({ default: 'http://localhost:8080', example: 'http://localhost:8080' }),
       SANDBOX_WORLD_FILE: str({ default: '', example: 'world.json' }),
       SANDBOX_JOURNAL_FILE: str({ default: '', example: '.data/sandbox.ndjson' }),
+      SANDBOX_GRAPH_LOG: str({ choices: ['short', 'full'], default: 'short', example: 'full' }),
     },
     {
       reporter: ({ errors }) => {
@@ -45,6 +48,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): SandboxConfig {
     port: read.PORT,
     publicOrigin: read.PUBLIC_ORIGIN,
     world: readWorld(read.SANDBOX_WORLD_FILE),
+    graphLog: read.SANDBOX_GRAPH_LOG,
     journalFile: read.SANDBOX_JOURNAL_FILE === '' ? undefined : read.SANDBOX_JOURNAL_FILE,
   };
 }

@@ -4,7 +4,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { registerFaultRoutes } from './faults/routes.ts';
 import { createFaults } from './faults/rules.ts';
 import { registerGraphControl, registerGraphRoutes } from './graph/routes.ts';
-import { createGraphStore } from './graph/store.ts';
+import { createGraphStore, type GraphLog } from './graph/store.ts';
 import { openJournal } from './journal.ts';
 import { type Log, silentLog } from './log.ts';
 import { registerPages } from './pages/routes.ts';
@@ -34,6 +34,8 @@ export interface SandboxOptions {
   log?: Log;
   /** Of the faults' random generator. */
   seed?: number;
+  /** How much of what the Graph was sent is kept; `short` unless told otherwise. */
+  graphLog?: GraphLog;
 }
 
 export interface Sandbox extends AsyncDisposable {
@@ -74,7 +76,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const customers = new Customers(telegram, queue, (name) =>
     botUserOf(botNamed(name) ?? { username: name, token: '0:gone' }),
   );
-  const graph = createGraphStore(journal);
+  const graph = createGraphStore(journal, options.graphLog);
   const { publicOrigin } = options;
   const parts: Parts = {
     world,

@@ -82,6 +82,68 @@ await t.test('Graph: status and code, HTML, delay, reset, accept-then-drop', asy
   t.match(refused, { status: 400, body: { error: /statsu/ } }, 'a misspelt rule is refused');
 });
 
+await t.test('Graph: an event found fault with spoils every batch, and no other', async (t) => {
+  await using sandbox = await start({ graphLog: 'full' });
+  const send = (...eventIds: string[]) =>
+    call(`${sandbox.url}/graph/v26.0/1234567890/events`, {
+      data: eventIds.map(event),
+      access_token: 'EAA-one',
+    }).catch(() => 'cut' as const);
+  const faults = `${sandbox.url}/control/faults`;
+  const poison = { api: 'graph', match: { eventIdSuffix: '_bad' } };
+  const action = { code: 100, subcode: 2_804_001 };
+  const rules = [
+    { api: 'graph', times: 1, action: { acceptThenDrop: true } },
+    { ...poison, action },
+  ];
+  await call(faults, { rules }, { method: 'PUT' });
+  t.equal(await send('a', 'b_bad'), 'cut', 'the fault of the call strikes too');
+  const refusal = { status: 400, body: { error: { code: 100, error_subcode: 2_804_001 } } };
+  t.match(await send('c', 'b_bad'), refusal);
+  t.match(await send('b_bad'), refusal, 'alone too');
+  t.match(await send('a', 'c', 'bad_d'), { status: 200, body: { events_received: 3 } });
+  const { body: log } = await call<GraphRequest[]>(`${sandbox.url}/control/graph/requests`);
+  const [taken, alone, second, first] = log;
+  t.same(
+    log.map(({ accepted, dropped }) => [accepted, dropped]),
+    [
+      [true, false],
+      [false, false],
+      [false, false],
+      [false, true],
+    ],
+    'nothing of a spoilt batch was taken in, whether its answer arrived or not',
+  );
+  t.match(second, { faulted: false, eventCount: 2, subcode: 2_804_001 });
+  const digestOf = (request: GraphRequest | undefined, eventId: string) =>
+    request?.events.find((one) => one.eventId === eventId)?.digest ?? eventId;
+  t.match(digestOf(first, 'a'), /^[0-9a-f]{64}$/);
+  t.equal(digestOf(first, 'b_bad'), digestOf(alone, 'b_bad'), 'the same event, the same digest');
+  t.not(digestOf(taken, 'a'), digestOf(taken, 'c'));
+
+  for (const wrong of [
+    { ...poison, action: { reset: true } },
+    { ...poison, action: { ...action, delayMs: 1 } },
+    { ...poison, api: 'pix', action },
+  ]) {
+    t.match(await call(faults, wrong), { status: 400, body: { error: /eventIdSuffix needs/ } });
+  }
+});
+
+await t.test('Graph: a full log names every event, a short one fifty', async (t) => {
+  for (const [graphLog, named] of [
+    ['short', 50],
+    ['full', 60],
+  ] as const) {
+    await using sandbox = await start({ graphLog });
+    const data = Array.from({ length: 60 }, (_, index) => event(`e${index}`));
+    await call(`${sandbox.url}/graph/v26.0/1234567890/events`, { data, access_token: 'EAA-one' });
+    const { body: log } = await call<GraphRequest[]>(`${sandbox.url}/control/graph/requests`);
+    t.equal(log[0]?.events.length, named);
+    t.match(log[0], { eventCount: 60, accepted: true });
+  }
+});
+
 await t.test('the world can be replaced while running', async (t) => {
   await using sandbox = await start();
   const getMe = () => call(`${sandbox.url}/telegram/bot333:new/getMe`);

@@ -51,13 +51,19 @@ export const faultRuleSchema = Type.Object(
   {
     id: Type.Optional(Type.String({ minLength: 1 })),
     api: faultApiSchema,
-    /** All given must fit: `method` is a Bot API or HTTP method, `path` a part of the path. */
+    /**
+     * All given must fit: `method` is a Bot API or HTTP method, `path` a part of the path.
+     * `eventIdSuffix` speaks of events and not of calls: the Graph finds fault, as `code` and
+     * `subcode` say, with each event whose `event_id` ends so, in whatever batch it comes and
+     * whatever else befalls the call.
+     */
     match: Type.Optional(
       Type.Object(
         {
           method: Type.Optional(Type.String()),
           path: Type.Optional(Type.String()),
           pixelId: Type.Optional(Type.String()),
+          eventIdSuffix: Type.Optional(Type.String({ minLength: 1 })),
         },
         closed,
       ),
@@ -93,6 +99,8 @@ export interface Faults {
   remove(id: string): boolean;
   /** The action of the first rule that strikes this call; the rule counts it. */
   strike(api: FaultApi, call: FaultCall): FaultAction | null;
+  /** Of the first rule that finds fault with one of the events of a call to the Graph. */
+  condemn(pixelId: string, eventIds: () => readonly string[]): FaultAction | null;
 }
 
 export function createFaults(seed: number): Faults {
@@ -103,6 +111,15 @@ export function createFaults(seed: number): Faults {
   const activate = (rule: FaultRule): ActiveFaultRule => {
     lastId += 1;
     return { ...rule, id: rule.id ?? `fault-${lastId}`, used: 0 };
+  };
+  const use = (matching: readonly ActiveFaultRule[]): FaultAction | null => {
+    for (const rule of matching) {
+      if (rule.times !== undefined && rule.used >= rule.times) continue;
+      if (rule.probability !== undefined && random() >= rule.probability) continue;
+      rule.used += 1;
+      return rule.action;
+    }
+    return null;
   };
   return {
     settings: () => ({ seed: currentSeed, rules }),
@@ -122,16 +139,25 @@ export function createFaults(seed: number): Faults {
       return rules.length < before;
     },
     strike(api, call) {
-      for (const rule of rules) {
-        if (rule.api !== api || !fits(rule.match ?? {}, call)) continue;
-        if (rule.times !== undefined && rule.used >= rule.times) continue;
-        if (rule.probability !== undefined && random() >= rule.probability) continue;
-        rule.used += 1;
-        return rule.action;
-      }
-      return null;
+      const matching = rules.filter(
+        (rule) => rule.api === api && !isAboutEvents(rule) && fits(rule.match ?? {}, call),
+      );
+      return use(matching);
+    },
+    condemn(pixelId, eventIds) {
+      const ofPixel = rules.filter(
+        (rule) => isAboutEvents(rule) && fits(rule.match ?? {}, { pixelId }),
+      );
+      if (ofPixel.length === 0) return null;
+      const ids = eventIds();
+      const suffixOf = ({ match }: FaultRule): string => match?.eventIdSuffix ?? '';
+      return use(ofPixel.filter((rule) => ids.some((id) => id.endsWith(suffixOf(rule)))));
     },
   };
+}
+
+function isAboutEvents({ match }: FaultRule): boolean {
+  return match?.eventIdSuffix !== undefined;
 }
 
 function fits(match: NonNullable<FaultRule['match']>, call: FaultCall): boolean {
@@ -158,8 +184,25 @@ export function problemsOf(
   schema: typeof faultSettingsSchema | typeof faultRuleSchema,
   value: unknown,
 ): string[] {
-  return Errors(schema, value).map((problem) => {
+  const problems = Errors(schema, value).map((problem) => {
     const extra = problem.keyword === 'additionalProperties' ? JSON.stringify(problem.params) : '';
     return `${problem.instancePath || '/'} ${problem.message} ${extra}`.trim();
   });
+  if (problems.length > 0) return problems;
+  const rules = schema === faultRuleSchema ? [value] : (value as FaultSettings).rules;
+  return (rules as FaultRule[]).filter(isSenseless).map(({ match }) => {
+    const wanted = 'eventIdSuffix needs api graph and an action of code and subcode alone';
+    return `${wanted}: ${match?.eventIdSuffix}`;
+  });
+}
+
+/** An event can be found fault with; delays and cut connections befall calls. */
+function isSenseless(rule: FaultRule): boolean {
+  if (!isAboutEvents(rule)) return false;
+  const { code, subcode: _, ...rest } = rule.action;
+  const { method, path } = rule.match ?? {};
+  const speaksOfCalls = [method, path].some((value) => value !== undefined);
+  return (
+    rule.api !== 'graph' || code === undefined || Object.keys(rest).length > 0 || speaksOfCalls
+  );
 }

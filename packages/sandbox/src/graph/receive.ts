@@ -1,10 +1,11 @@
 /** One request to `/{version}/{pixel}/events`, from its token to its answer. */
 import type { Answer } from '../faults/answer.ts';
+import type { FaultAction } from '../faults/rules.ts';
 import type { WorldPixel } from '../world.ts';
 import { checkAccess, checkVersion } from './access.ts';
 import { createTraceId, type GraphError, graphErrorAnswer, invalidParameter } from './errors.ts';
 import { validateEvent } from './event-validation.ts';
-import { type Findings, isRecord } from './findings.ts';
+import { type Findings, isRecord, plainText } from './findings.ts';
 import { createCopyId, type EventCopy } from './store.ts';
 
 export interface IncomingRequest {
@@ -28,10 +29,12 @@ export interface Reception {
 
 const maxEventsPerRequest = 1000;
 
+/** @param condemn what a switched-on fault finds wrong with one of these events. */
 export function receiveEvents(
   request: IncomingRequest,
   pixels: readonly WorldPixel[],
   nowMs: number,
+  condemn: (eventIds: () => string[]) => FaultAction | null = () => null,
 ): Reception {
   const traceId = createTraceId();
   const { testEventCode, events, error: shapeError } = readData(request.parameters);
@@ -40,7 +43,13 @@ export function receiveEvents(
   const versionError = checkVersion(version, `/${pixelId}/events`);
   const tokenOk = tokenError === null || tokenError.subcode === 33;
   const findings = events.map((event, index) => validateEvent(event, index, nowMs));
-  const error = versionError ?? tokenError ?? shapeError ?? firstFault(findings) ?? null;
+  const condemned = condemn(() => events.map(eventIdOf));
+  const error =
+    versionError ??
+    tokenError ??
+    shapeError ??
+    firstFault(findings) ??
+    (condemned && condemnation(condemned));
   const seen = { traceId, tokenOk, error, events, testEventCode };
   if (error !== null) return { ...seen, answer: graphErrorAnswer(error, traceId), copies: [] };
   const copies = events.map((event, index) =>
@@ -110,6 +119,16 @@ function firstFault(findings: readonly Findings[]): GraphError | undefined {
     ...invalidParameter(fault.detail, fault.subcode, title),
     blameFieldSpecs: [[fault.path]],
   };
+}
+
+function eventIdOf(event: unknown): string {
+  return isRecord(event) ? plainText(event['event_id']) : '';
+}
+
+function condemnation({ code = 100, subcode }: FaultAction): GraphError {
+  const detail = 'The sandbox was told to find fault with one of these events.';
+  const title = 'Server Side Api Parameter Error';
+  return { ...invalidParameter(detail, subcode, title), code };
 }
 
 function copyOf(

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { answerWith, type Outcome } from '../faults/answer.ts';
 import type { Faults } from '../faults/rules.ts';
@@ -16,6 +16,7 @@ interface EventsRoute {
 }
 
 const maxBodyBytes = 16 * 1024 * 1024;
+const shownEvents = 50;
 
 /** What Meta's Graph API answers at `/graph/vNN.0/…`: events taken in, and their quality. */
 export function registerGraphRoutes(
@@ -53,14 +54,19 @@ export function registerGraphRoutes(
       let reception: Reception | null = null;
       const outcome = await answerWith(reply, fault, graphFaultBody, () => {
         const incoming = { requestId, version, pixelId, token, parameters };
-        reception = receiveEvents(incoming, world.current.pixels, Date.now());
+        const { pixels } = world.current;
+        reception = receiveEvents(incoming, pixels, Date.now(), (eventIds) =>
+          faults.condemn(pixelId, eventIds),
+        );
         store.addCopies(reception.copies);
         const headers = { 'facebook-api-version': version, 'x-fb-trace-id': reception.traceId };
         return { ...reception.answer, headers };
       });
-      store.addRequest(
-        logEntry(request, requestId, startedMs, outcome, reception ?? peek(parameters)),
-      );
+      const seen = reception ?? peek(parameters);
+      const events = store.isFull
+        ? seen.events.map((event) => ({ ...nameEvent(event), digest: digestOf(event) }))
+        : seen.events.slice(0, shownEvents).map(nameEvent);
+      store.addRequest({ ...logEntry(request, requestId, startedMs, outcome, seen), events });
       return reply;
     },
   );
@@ -94,7 +100,7 @@ function logEntry(
   startedMs: number,
   outcome: Outcome,
   reception: Partial<Reception> & { events: unknown[] },
-): GraphRequest {
+): Omit<GraphRequest, 'events'> {
   const { version, pixelId } = request.params;
   const answered = isRecord(outcome.body) ? outcome.body : {};
   const error = isRecord(answered['error']) ? answered['error'] : {};
@@ -111,7 +117,6 @@ function logEntry(
     subcode: numberOrNull(error['error_subcode']),
     message: textOrNull(error['message']),
     detail: textOrNull(error['error_user_msg']),
-    events: reception.events.slice(0, 50).map(nameEvent),
     eventCount: reception.events.length,
     accepted: (reception.copies?.length ?? 0) > 0,
     dropped: outcome.dropped,
@@ -154,6 +159,10 @@ function nameEvent(event: unknown): GraphRequest['events'][number] {
     eventId: textOrNull(fields['event_id']),
     eventTime: numberOrNull(fields['event_time']),
   };
+}
+
+function digestOf(event: unknown): string {
+  return createHash('sha256').update(JSON.stringify(event)).digest('hex');
 }
 
 function textOrNull(value: unknown): string | null {

@@ -42,7 +42,14 @@ export interface GraphRequest {
   subcode: number | null;
   message: string | null;
   detail: string | null;
-  events: { eventName: string | null; eventId: string | null; eventTime: number | null }[];
+  /** The first 50; with a full log all of them. */
+  events: {
+    eventName: string | null;
+    eventId: string | null;
+    eventTime: number | null;
+    /** Full log: SHA-256 of the event's JSON, so that a repeat can be told from a change. */
+    digest?: string;
+  }[];
   eventCount: number;
   /** The events were taken in. */
   accepted: boolean;
@@ -74,6 +81,8 @@ export interface EventFilter {
 }
 
 export interface GraphStore {
+  /** Each request is kept with all its events. */
+  readonly isFull: boolean;
   addCopies(copies: EventCopy[]): void;
   addRequest(request: GraphRequest): void;
   /** Newest first. */
@@ -85,10 +94,16 @@ export interface GraphStore {
   reset(): void;
 }
 
-const maxCopies = 20_000;
-const maxRequests = 5000;
+/** `short` is for people, who look at the newest; `full` for tests that count everything. */
+export type GraphLog = 'short' | 'full';
 
-export function createGraphStore(journal: Journal): GraphStore {
+const limits = {
+  short: { maxCopies: 20_000, maxRequests: 5_000 },
+  full: { maxCopies: 1_000_000, maxRequests: 250_000 },
+} as const;
+
+export function createGraphStore(journal: Journal, log: GraphLog = 'short'): GraphStore {
+  const { maxCopies, maxRequests } = limits[log];
   const copies = journal.table<EventCopy>('graph.events', maxCopies);
   const requests = journal.table<GraphRequest>('graph.requests', maxRequests);
   let index = new Map<string, string[]>();
@@ -108,6 +123,7 @@ export function createGraphStore(journal: Journal): GraphStore {
     else index.set(key, rest);
   });
   return {
+    isFull: log === 'full',
     addCopies(added) {
       revision += 1;
       for (const copy of added) {
