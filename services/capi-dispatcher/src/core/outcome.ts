@@ -5,6 +5,7 @@
  * @see Meta, "Handling errors" and "Error reference"
  */
 import { parseJson } from '@rastro/events';
+import { adviceFor } from './advice.ts';
 
 export type Reply =
   | {
@@ -25,7 +26,7 @@ export interface Diagnosis {
   readonly subcode: number | null;
   readonly fbtraceId: string | null;
   readonly messages: readonly unknown[];
-  /** For people; empty when accepted. */
+  /** For people; empty when accepted. Of a refused event it ends with what to mend. */
   readonly reason: string;
 }
 
@@ -72,11 +73,21 @@ export function classify(reply: Reply, sent: number): Outcome {
   const error = answer && isRecord(answer['error']) ? answer['error'] : null;
   const diagnosis = diagnosisOf(reply.status, answer, error);
   const isSuccess = reply.status >= 200 && reply.status < 300;
-  if (error) {
-    return { ...diagnosis, ...judgeError(diagnosis, error['is_transient'] === true, reply.waitMs) };
-  }
-  if (isSuccess) return judgeSuccess(diagnosis, answer, sent);
-  return { ...diagnosis, ...judgeStatus(reply.status, reply.waitMs) };
+  if (!error && isSuccess) return judgeSuccess(diagnosis, answer, sent);
+  const judgement = error
+    ? judgeError(diagnosis, error['is_transient'] === true, reply.waitMs)
+    : judgeStatus(reply.status, reply.waitMs);
+  const outcome = { ...diagnosis, ...judgement };
+  return outcome.kind === 'rejected' ? withAdvice(outcome) : outcome;
+}
+
+/** Meta may say much; what to mend must not be what is cut off. */
+const quotedChars = 600;
+
+function withAdvice(outcome: Outcome): Outcome {
+  const { reason } = outcome;
+  const said = reason.length > quotedChars ? `${reason.slice(0, quotedChars)}…` : reason;
+  return { ...outcome, reason: `${said} → to mend: ${adviceFor(outcome)}` };
 }
 
 const nothingKnown = {

@@ -39,6 +39,16 @@ await t.test('code and subcode decide, whatever the status', async (t) => {
   t.equal(failed(400, { code: 5_555_555, is_transient: true }).kind, 'transient');
 });
 
+await t.test('a refusal says what to mend, however much Meta says', async (t) => {
+  const message = 'Ceci est localisé '.repeat(400);
+  const { reason } = failed(400, { code: 100, error_subcode: 2_804_001, message });
+  t.match(reason, /^code 100\/2804001: Ceci .*… → to mend: the click id \(fbc\) is malformed/);
+  t.ok(reason.length < 1_024, 'it fits into the event that tells of it');
+  t.match(failed(400, { code: 100 }).reason, /→ to mend: look at the request with/);
+  t.match(classify(answered(413, 'x'), 1).reason, /→ to mend: the event alone is too large/);
+  t.notMatch(failed(400, { code: 190 }).reason, /to mend/, 'nothing is wrong with the event');
+});
+
 await t.test('success is a 2xx without error that counts all events', async (t) => {
   const body = { events_received: 3, messages: ['note'], fbtrace_id: 'Abc' };
   t.match(classify(answered(200, body), 3), {
