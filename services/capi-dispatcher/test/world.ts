@@ -59,7 +59,7 @@ export async function startWorld() {
   const nats = stack.use(await connectNats({ url: servers.nats.url, name: 'test', log }));
   await ensureStreams(nats);
   const world = { bots: [], pixels: [], pixAccounts: [] };
-  const sandbox = stack.use(await startSandbox({ port: 0, publicOrigin, world }));
+  const sandbox = stack.use(await startSandbox({ port: 0, publicOrigin, world, graphLog: 'full' }));
   const environment = {
     PORT: '0',
     LOG_LEVEL: 'silent',
