@@ -19,7 +19,9 @@ export interface Claims {
   /** One row of a parked pixel, money first, to find out whether it works again. */
   claimProbe(lane: Lane): Promise<Claimed[]>;
   /**
-   * Counts another attempt and begins the lease anew, also of those that wait for their turn.
+   * Begins the lease anew, also of those that wait for their turn. No attempt more: the search for
+   * a culprit is one attempt of many calls, or its innocent neighbours would be taken for events
+   * that failed ten times and wait a minute after the next hiccup.
    * @returns the rows whose lease still stood.
    */
   renew(rows: readonly Claimed[], waiting: readonly Claimed[]): Promise<Claimed[]>;
@@ -54,20 +56,15 @@ export function createClaims(options: ClaimOptions): Claims {
         return lease(tx, rows, options);
       }),
     async renew(rows, waiting) {
-      const ids = rows.map(({ id }) => id);
-      const all = [...ids, ...waiting.map(({ id }) => id)];
-      const renewed = await sql<{ id: string; attempts: number }[]>`
-        update conversions set
-          attempts = attempts + case when id = any(${ids}::uuid[]) then 1 else 0 end,
-          locked_until = now() + ${pace.leaseMs} * interval '1 millisecond', updated_at = now()
+      const all = [...rows, ...waiting].map(({ id }) => id);
+      const renewed = await sql<{ id: string }[]>`
+        update conversions set updated_at = now(),
+          locked_until = now() + ${pace.leaseMs} * interval '1 millisecond'
         where id = any(${all}::uuid[])
           and state = 'sending' and locked_by = ${dispatcherId} and locked_until > now()
-        returning id, attempts`;
-      const attempts = new Map(renewed.map((row) => [row.id, row.attempts]));
-      return rows.flatMap((row) => {
-        const count = attempts.get(row.id);
-        return count === undefined ? [] : [{ ...row, attempts: count }];
-      });
+        returning id`;
+      const held = new Set(renewed.map(({ id }) => id));
+      return rows.filter(({ id }) => held.has(id));
     },
     async release(rows) {
       if (rows.length === 0) return;
