@@ -66,7 +66,7 @@ await t.test('each event is sent by one of them', async (t) => {
   await untilAll('accepted');
 
   const requests = await graph.requests(pixelId);
-  const sent = requests.flatMap(({ events: named }) => named.map(({ eventId }) => eventId));
+  const sent = requests.flatMap(({ events: named }) => named.map(({ eventId }) => eventId ?? ''));
   const wanted = [
     ...journeys.map(({ pageViewId }) => pageViewId),
     ...buyers.map(({ purchaseId }) => purchaseId),
