@@ -18,6 +18,11 @@ export function newId(): string {
 
 const clock = { msecs: 0, seq: 0 };
 
+/** The least UUIDv7 of that moment: ids of before sort before it. */
+export function idAtTime(epochMs: number): string {
+  return v7({ msecs: epochMs, seq: 0, random: new Uint8Array(16) });
+}
+
 /** Unguessable, base64url without padding. */
 export function newToken(bytes = 24): string {
   return randomBytes(bytes).toString('base64url');

@@ -28,7 +28,8 @@ export {
   type HttpServerOptions,
   listen,
 } from './http-server.ts';
-export { newId, newToken, sha256Hex } from './ids.ts';
+export { type HourlyOptions, startHourly } from './hourly.ts';
+export { idAtTime, newId, newToken, sha256Hex } from './ids.ts';
 export { createLogger, type Logger } from './logger.ts';
 export {
   checkPostgres,

@@ -53,6 +53,15 @@ export const settings = {
   masterKey: () =>
     masterKey({ desc: 'encrypts secrets at rest', example: '$(openssl rand -base64 32)' }),
   apiKey: () => secret({ desc: 'key of the REST API', example: '$(openssl rand -hex 24)' }),
+  ipRetentionDays: () =>
+    wholeNumber(
+      0,
+      3_650,
+    )({
+      default: 30,
+      desc: "days after which visitors' addresses are forgotten; 0: never",
+      example: '30',
+    }),
   trustedProxies: () =>
     proxyList({
       default: ['loopback'],

@@ -28,6 +28,7 @@ import {
   type Logger,
   type RunningService,
   type Sql,
+  startHourly,
 } from '@rastro/runtime';
 import { type BotFleet, createBotFleet } from './adapters/bot-fleet.ts';
 import { type BotHealth, createBotHealth } from './adapters/bot-health.ts';
@@ -36,7 +37,7 @@ import { type BotSecrets, createBotSecrets } from './adapters/bot-secrets.ts';
 import { findClicks, saveClicks } from './adapters/click-store.ts';
 import { saveDecision, saveDecisions } from './adapters/decision-store.ts';
 import { createFunnelVersions } from './adapters/funnel-versions.ts';
-import { startHousekeeping } from './adapters/housekeeping.ts';
+import { sweep } from './adapters/housekeeping.ts';
 import {
   findLead,
   findLeads,
@@ -170,7 +171,7 @@ async function startWork(parts: Parts, stack: AsyncDisposableStack): Promise<Sub
   );
   stack.use(startTimers({ sql, log, funnels, onMessage }));
   const onError = (error: unknown): void => log.error({ err: error }, 'nothing was swept');
-  stack.use(startHousekeeping({ sql, onError }));
+  stack.use(startHourly({ work: () => sweep(sql), onError }));
   const revalidate = (workspaceId: string, paymentId: string) =>
     ask(nats.connection, paymentsRevalidate, { workspaceId, paymentId });
   const live = stack.use(createLiveEffects({ log, apiOf, revalidate }));

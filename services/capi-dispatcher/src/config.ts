@@ -34,6 +34,7 @@ export function readConfig(environment: Environment) {
     PUBLIC_ORIGIN: settings.publicOrigin(),
     ...graphVariables(),
     TRUSTED_PROXIES: settings.trustedProxies(),
+    IP_RETENTION_DAYS: settings.ipRetentionDays(),
   });
   return {
     host: env.HOST,
@@ -47,6 +48,7 @@ export function readConfig(environment: Environment) {
     graphUrl: env.META_GRAPH_URL,
     graphVersion: env.META_GRAPH_VERSION,
     trustedProxies: env.TRUSTED_PROXIES,
+    ipDays: env.IP_RETENTION_DAYS,
     pace: defaultPace,
   };
 }

@@ -22,11 +22,13 @@ import {
   newId,
   type RunningService,
   type Sql,
+  startHourly,
 } from '@rastro/runtime';
 import { createClaims } from './adapters/claims.ts';
 import type { ComposeOptions } from './adapters/compose.ts';
 import { createQualityApi } from './adapters/dataset-quality.ts';
 import { createGraph } from './adapters/graph.ts';
+import { sweep } from './adapters/housekeeping.ts';
 import { addMetrics, type Metrics } from './adapters/metrics.ts';
 import { createTokens } from './adapters/tokens.ts';
 import type { Config } from './config.ts';
@@ -74,6 +76,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   const { pace } = config;
   const intake = createIntake({ sql, log, pools, pace, onScheduled: () => dispatcher.wake() });
   for (const subscription of await consumeEvents(nats, intake)) stack.use(subscription);
+  stack.use(startForgetting(sql, config, log));
 
   const app = createHttpServer({ log, trustedProxies: config.trustedProxies });
   stack.defer(() => app.close());
@@ -118,6 +121,13 @@ function startSending(
   const { signal } = stopping;
   const sender = createSender({ ...sending, claims, graph, metrics, signal });
   return stack.use(startDispatcher({ ...sending, sender, stopping }));
+}
+
+function startForgetting(sql: Sql, { ipDays }: Config, log: Logger): AsyncDisposable {
+  return startHourly({
+    work: (signal) => sweep(sql, { nowMs: Date.now(), ipDays, signal }),
+    onError: (error) => log.error({ err: error }, 'nothing was swept'),
+  });
 }
 
 async function consumeEvents(

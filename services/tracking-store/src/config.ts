@@ -2,14 +2,7 @@ import { type Environment, readEnvironment, settings, wholeNumber } from '@rastr
 
 /** How long what is kept; also for the command line. */
 const retention = {
-  IP_RETENTION_DAYS: wholeNumber(
-    0,
-    3_650,
-  )({
-    default: 30,
-    desc: "days after which visitors' addresses in events are truncated; 0: never",
-    example: '30',
-  }),
+  IP_RETENTION_DAYS: settings.ipRetentionDays(),
   EVENT_RETENTION_MONTHS: wholeNumber(
     0,
     1_200,

@@ -1,4 +1,4 @@
-/** Deletes, every hour, what nobody will ask for any more. */
+/** Deletes what nobody will ask for any more. */
 import type { Sql } from '@rastro/event-store';
 
 /** Longer than Telegram (1 day) or JetStream (COMMERCE's consumers are days behind at most) repeat. */
@@ -7,27 +7,6 @@ const inboxDays = 30;
 const clickDays = 90;
 /** What was said is needed to explain a sale for as long as it can be disputed. */
 const messageDays = 180;
-
-const everyMs = 3_600_000;
-
-export interface HousekeepingOptions {
-  readonly sql: Sql;
-  readonly onError: (error: unknown) => void;
-}
-
-export function startHousekeeping({ sql, onError }: HousekeepingOptions): AsyncDisposable {
-  let running: Promise<void> = Promise.resolve();
-  const timer = setInterval(() => {
-    running = sweep(sql).catch(onError);
-  }, everyMs);
-  timer.unref();
-  return {
-    [Symbol.asyncDispose]: async () => {
-      clearInterval(timer);
-      await running;
-    },
-  };
-}
 
 export async function sweep(sql: Sql): Promise<void> {
   await sql`delete from inbox where handled_at < now() - ${inboxDays} * interval '1 day'`;

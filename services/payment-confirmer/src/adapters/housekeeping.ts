@@ -1,38 +1,21 @@
-/** Deletes, soon after the start and then every hour, what nobody will ask for any more. */
-import type { Sql } from '@rastro/runtime';
+/** Deletes what nobody will ask for any more. */
+import { type HourlyOptions, type Sql, startHourly } from '@rastro/runtime';
 
-const everyMs = 3_600_000;
-/** Also where it is started anew each hour; after the start itself, which has enough to do. */
-const firstAfterMs = 60_000;
 /** So that no statement holds the table's rows, or a connection, for long. */
 const batchRows = 5_000;
 
-export interface HousekeepingOptions {
+export interface HousekeepingOptions extends Omit<HourlyOptions, 'work'> {
   readonly sql: Sql;
   /** After which webhooks are deleted, whatever became of them. */
   readonly webhookDays: number;
-  readonly onError: (error: unknown) => void;
-  readonly firstAfterMs?: number;
 }
 
-export function startHousekeeping(options: HousekeepingOptions): AsyncDisposable {
-  const { sql, webhookDays, onError } = options;
-  const stop = new AbortController();
-  let running: Promise<unknown> = Promise.resolve();
-  let timer = planned(options.firstAfterMs ?? firstAfterMs);
-  function planned(inMs: number): NodeJS.Timeout {
-    return setTimeout(() => {
-      running = sweep(sql, { webhookDays, signal: stop.signal }).catch(onError);
-      timer = planned(everyMs);
-    }, inMs).unref();
-  }
-  return {
-    [Symbol.asyncDispose]: async () => {
-      clearTimeout(timer);
-      stop.abort();
-      await running;
-    },
-  };
+export function startHousekeeping({
+  sql,
+  webhookDays,
+  ...options
+}: HousekeepingOptions): AsyncDisposable {
+  return startHourly({ ...options, work: (signal) => sweep(sql, { webhookDays, signal }) });
 }
 
 export interface SweepLimits {
