@@ -32,8 +32,7 @@ function poolsOf({ nats: connect }: Connection, stack: AsyncDisposableStack): Po
     const nats = stack.use(await connect());
     const catalog = new Catalog();
     stack.use(await followCatalog(nats, { catalog }));
-    return (workspaceId) =>
-      catalog.list('pool').flatMap((pool) => (pool.workspaceId === workspaceId ? pool.item : []));
+    return (workspaceId) => catalog.itemsOf('pool', workspaceId);
   }
   return () => (followed ??= follow());
 }

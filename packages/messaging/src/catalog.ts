@@ -22,6 +22,7 @@ export interface Owned<K extends CatalogKind> {
 /** What is set up right now. Ids are unique across workspaces, per kind. */
 export class Catalog {
   readonly #entries = new Map<string, CatalogEntry>();
+  readonly #byWorkspace = new Map<string, readonly CatalogItem<CatalogKind>[]>();
 
   get<K extends CatalogKind>(kind: K, id: string): Owned<K> | undefined {
     const entry = this.#entries.get(`${kind}/${id}`);
@@ -34,6 +35,16 @@ export class Catalog {
     );
   }
 
+  /** Of one workspace; looked up for every event, so it is kept until an entry changes. */
+  itemsOf<K extends CatalogKind>(kind: K, workspaceId: string): readonly CatalogItem<K>[] {
+    const key = `${kind} ${workspaceId}`;
+    const items =
+      this.#byWorkspace.get(key) ??
+      this.list(kind).flatMap((known) => (known.workspaceId === workspaceId ? known.item : []));
+    this.#byWorkspace.set(key, items);
+    return items as readonly CatalogItem<K>[];
+  }
+
   entries(): CatalogEntry[] {
     return [...this.#entries.values()];
   }
@@ -42,7 +53,9 @@ export class Catalog {
   apply(entry: CatalogEntry): void {
     const key = `${entry.kind}/${entry.id}`;
     const known = this.#entries.get(key);
-    if (!known || known.version <= entry.version) this.#entries.set(key, entry);
+    if (known && known.version > entry.version) return;
+    this.#entries.set(key, entry);
+    this.#byWorkspace.clear();
   }
 }
 

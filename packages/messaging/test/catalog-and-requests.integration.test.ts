@@ -24,9 +24,10 @@ await t.test(
     const following = await followCatalog(nats, { catalog });
     t.teardown(() => following[Symbol.asyncDispose]());
     t.equal(catalog.get('pool', 'promo')?.item.slug, 'promo');
-    t.equal(catalog.list('bot').length, 1);
+    t.equal(catalog.itemsOf('bot', 'demo').length, 1);
+    t.same(catalog.itemsOf('bot', 'other'), [], "nobody sees another workspace's");
     await putCatalog(nats, 'demo', [{ kind: 'bot', id: 'bot-a', data: null, version: 2 }]);
-    await eventually(() => assert.deepEqual(catalog.list('bot'), []));
+    await eventually(() => assert.deepEqual(catalog.itemsOf('bot', 'demo'), []));
     await servers.nats.kill();
     await servers.nats.start();
     const [product] = sampleCatalog().filter(({ kind }) => kind === 'product');

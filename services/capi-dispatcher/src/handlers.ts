@@ -54,13 +54,17 @@ async function takeIn(
   options: IntakeOptions,
 ): Promise<boolean> {
   const { knowledge, own } = await loadKnowledge(tx, events);
-  const before = new Map(knowledge.journeys);
+  const journeysBefore = new Map(knowledge.journeys);
+  const ordersBefore = new Set(knowledge.orders.values());
   const nowMs = Date.now();
   for (const event of own) learn(knowledge, event, nowMs);
   const news = [...knowledge.journeys].filter(
-    ([token, known]) => known.isNew || known !== before.get(token),
+    ([token, known]) => known.isNew || known !== journeysBefore.get(token),
   );
   await saveJourneys(tx, new Map(news));
-  await saveOrders(tx, [...knowledge.orders.values()]);
+  await saveOrders(
+    tx,
+    [...knowledge.orders.values()].filter((order) => !ordersBefore.has(order)),
+  );
   return schedule(tx, knowledge, options, nowMs);
 }

@@ -68,8 +68,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
   // Complete before anything is planned or sent: without it every pixel seems to have no token.
   let onChange = (): void => {};
   stack.use(await followCatalog(nats, { catalog, onChange: () => onChange() }));
-  const pools = (workspaceId: string) =>
-    catalog.list('pool').flatMap((pool) => (pool.workspaceId === workspaceId ? pool.item : []));
+  const pools = (workspaceId: string) => catalog.itemsOf('pool', workspaceId);
 
   const dispatcher = startSending(stack, { config, log, sql, catalog, pools, metrics });
   onChange = () => dispatcher.wake();

@@ -16,7 +16,7 @@ import {
   saveOrder,
   savePurchaseSend,
 } from './adapters/projection.ts';
-import { poolsOf, productOffer } from './adapters/shop.ts';
+import { productOffer } from './adapters/shop.ts';
 import type { PaymentEvent } from './core/order.ts';
 import { choosePool, purchasePixelId } from './core/pool.ts';
 
@@ -81,7 +81,7 @@ async function issueFor(
 ): Promise<boolean> {
   const { paymentId, botId, trackingToken, leadId, telegramUserId, productId, productName } = data;
   const clickPoolId = await findClickPool(tx, workspaceId, trackingToken);
-  const pool = choosePool(data, clickPoolId, poolsOf(catalog, workspaceId));
+  const pool = choosePool(data, clickPoolId, catalog.itemsOf('pool', workspaceId));
   const issuedAt = new Date().toISOString();
   const delivery = {
     deliveryId: newId(),

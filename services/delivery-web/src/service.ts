@@ -25,7 +25,7 @@ import {
   type RunningService,
 } from '@rastro/runtime';
 import { findDelivery } from './adapters/deliveries.ts';
-import { poolsOf, productOffer } from './adapters/shop.ts';
+import { productOffer } from './adapters/shop.ts';
 import { createViewRecorder } from './adapters/view-recorder.ts';
 import type { Config } from './config.ts';
 import { accessAfter } from './core/access.ts';
@@ -97,7 +97,7 @@ export async function startService(config: Config, log: Logger): Promise<Running
     pixelScriptUrl: config.pixelScriptUrl,
     findDelivery: (token) => findDelivery(sql, token),
     offerFor: (delivery) => ({
-      pools: poolsOf(catalog, delivery.workspaceId),
+      pools: catalog.itemsOf('pool', delivery.workspaceId),
       ...productOffer(catalog, delivery),
     }),
     revalidate: async (delivery, { accessAfterRefund }) => {

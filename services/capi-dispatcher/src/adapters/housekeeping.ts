@@ -100,5 +100,5 @@ async function cleanOrders(tx: Transaction, rows: readonly Row[]): Promise<void>
   const ids = rows.flatMap(({ paymentId }) => paymentId ?? []);
   await tx`
     update orders set viewed = jsonb_set(viewed, '{clientIp}', 'null'), updated_at = now()
-    where payment_id = any(${ids}::uuid[]) and viewed is not null`;
+    where payment_id = any(${ids}::uuid[]) and jsonb_typeof(viewed) = 'object'`;
 }

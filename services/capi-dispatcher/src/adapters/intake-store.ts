@@ -97,10 +97,13 @@ export async function lockOrders(
   keys: readonly OrderKey[],
   tokens: readonly string[],
 ): Promise<(Order & Owner)[]> {
-  for (const { paymentId, workspaceId, trackingToken } of keys) {
+  if (keys.length > 0) {
     await tx`
       insert into orders (payment_id, workspace_id, tracking_token)
-      values (${paymentId}, ${workspaceId}, ${trackingToken})
+      select distinct on ("paymentId") "paymentId", "workspaceId", "trackingToken"
+      from jsonb_to_recordset(${tx.json(keys as never)})
+        as given("paymentId" uuid, "workspaceId" text, "trackingToken" text)
+      order by "paymentId", "trackingToken" nulls last
       on conflict (payment_id)
       do update set tracking_token = coalesce(orders.tracking_token, excluded.tracking_token)`;
   }
@@ -112,12 +115,12 @@ export async function lockOrders(
 }
 
 export async function saveOrders(tx: Transaction, orders: readonly Order[]): Promise<void> {
-  for (const { paymentId, paid, viewed } of orders) {
-    await tx`
-      update orders set paid = ${tx.json(paid as never)}, viewed = ${tx.json(viewed as never)},
-        updated_at = now()
-      where payment_id = ${paymentId}`;
-  }
+  if (orders.length === 0) return;
+  await tx`
+    update orders set paid = given.paid, viewed = given.viewed, updated_at = now()
+    from jsonb_to_recordset(${tx.json(orders as never)})
+      as given("paymentId" uuid, paid jsonb, viewed jsonb)
+    where payment_id = given."paymentId"`;
 }
 
 /**
@@ -194,5 +197,7 @@ async function ensureLanes(
       ]),
   );
   if (pixels.size === 0) return;
-  await tx`insert into pixels ${tx([...pixels.values()])} on conflict do nothing`;
+  // In one order for everybody, or two that bring the same new pixels would wait for each other.
+  const rows = [...pixels].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+  await tx`insert into pixels ${tx(rows)} on conflict do nothing`;
 }

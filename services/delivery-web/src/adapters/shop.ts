@@ -1,14 +1,6 @@
 /** What the operator has set up, as far as an order of one workspace may see it. */
 import type { Catalog } from '@rastro/messaging';
 import type { Offer } from '../core/page.ts';
-import type { Pool } from '../core/pool.ts';
-
-export function poolsOf(catalog: Catalog, workspaceId: string): Pool[] {
-  return catalog
-    .list('pool')
-    .filter((owned) => owned.workspaceId === workspaceId)
-    .map(({ item }) => item);
-}
 
 /** What the catalog says of the order's product now, where it still has it. */
 export function productOffer(
