@@ -9,8 +9,11 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RastroEvent } from '@rastro/events';
+import { newId } from '@rastro/runtime';
 import { eventually, sampleEvent } from '@rastro/testing';
 import t from 'tap';
+import { recordAttempt } from '../src/adapters/attempts.ts';
+import { classify } from '../src/core/outcome.ts';
 import { journeyOf, startWorld, type TestPool } from './world.ts';
 
 await using world = await startWorld();
@@ -240,6 +243,25 @@ await t.test('Postgres killed under load: nothing lost, nothing said twice', asy
   }
   const types = await said(pool.pixelId);
   t.equal(types.filter((type) => type === 'ConversionAccepted').length, 120);
+});
+
+await t.test('a call is written down again after a commit whose answer got lost', async (t) => {
+  const { pixelId } = await pools.add();
+  const id = newId();
+  const attempt = {
+    id,
+    lane: { workspaceId: 'demo', pixelId, eventName: 'PageView' as const },
+    conversionIds: [],
+    startedAt: new Date(),
+    durationMs: 1,
+    outcome: classify({ kind: 'answered', status: 200, body: '{}', waitMs: null }, 1),
+    request: {},
+    answer: '{}',
+  };
+  await recordAttempt(sql, attempt);
+  await recordAttempt(sql, attempt);
+  const rows = await sql`select 1 from attempts where id = ${id}`;
+  t.equal(rows.length, 1);
 });
 
 await t.test('no token and nobody in what is kept of the calls', async (t) => {

@@ -14,6 +14,7 @@ export interface Attempt {
   readonly answer: string | null;
 }
 
+/** Writing down the same call again, after a commit whose answer got lost, changes nothing. */
 export async function recordAttempt(sql: Queryable, attempt: Attempt): Promise<void> {
   const { lane, outcome } = attempt;
   await sql`
@@ -23,7 +24,8 @@ export async function recordAttempt(sql: Queryable, attempt: Attempt): Promise<v
       ${attempt.conversionIds as string[]}::uuid[], ${attempt.startedAt}, ${attempt.durationMs},
       ${outcome.kind}, ${outcome.httpStatus}, ${outcome.code}, ${outcome.subcode},
       ${outcome.fbtraceId}, ${sql.json(outcome.messages as never)}, ${outcome.reason || null},
-      ${sql.json(attempt.request as never)}, ${attempt.answer})`;
+      ${sql.json(attempt.request as never)}, ${attempt.answer})
+    on conflict (id) do nothing`;
 }
 
 const shownEvents = 20;
