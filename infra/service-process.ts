@@ -25,14 +25,16 @@ export function startServiceProcess(options: {
   port: number;
   environment: Environment;
   log: Logger;
+  /** What is run; the service's own file unless told otherwise. */
+  file?: string;
 }): ServiceChild {
-  const { name, port, environment, log } = options;
+  const { name, port, environment, log, file = mainFile(options.name) } = options;
   const url = `http://127.0.0.1:${port}`;
   const stopping = new AbortController();
   let child = run();
 
   function run(): ChildProcess {
-    const started = spawn(process.execPath, [mainFile(name)], {
+    const started = spawn(process.execPath, [file], {
       cwd: repository,
       env: environment,
       stdio: ['ignore', 'inherit', 'inherit'],

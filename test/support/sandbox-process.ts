@@ -1,7 +1,6 @@
-/** The stand-ins as a process of their own: what they cost is not the service's. */
+/** The stand-ins as a process of their own: what they do costs the tested process nothing. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { repository } from '@rastro/infra/services';
@@ -12,32 +11,31 @@ export interface SandboxProcess extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
   /** `/control` of the sandbox. */
-  control<T>(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<T>;
+  control<T>(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T>;
 }
 
-/** @param options.folder for the file that names what the sandbox knows. */
+/** @param options.isLogFull the Graph keeps every event of every request. */
 export async function startSandboxProcess(options: {
-  readonly folder: string;
   readonly world: SandboxWorld;
+  readonly isLogFull?: boolean;
 }): Promise<SandboxProcess> {
-  const worldFile = join(options.folder, 'world.json');
-  writeFileSync(worldFile, JSON.stringify(options.world));
+  const { world, isLogFull = false } = options;
   const child = spawn(process.execPath, [join(repository, 'packages/sandbox/src/main.ts')], {
     env: {
       PATH: process.env['PATH'],
       NODE_ENV: 'production',
       PORT: '0',
       PUBLIC_ORIGIN: 'http://127.0.0.1:9',
-      SANDBOX_WORLD_FILE: worldFile,
+      ...(isLogFull ? { SANDBOX_GRAPH_LOG: 'full' } : {}),
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   const url = /http\S+/.exec(line)?.[0] ?? '';
-  return {
+  const sandbox: SandboxProcess = {
     url,
     pid: child.pid ?? 0,
-    async control<T>(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<T> {
+    async control<T>(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown) {
       const answer = await request(`${url}/control${path}`, {
         method,
         ...(body === undefined
@@ -50,6 +48,8 @@ export async function startSandboxProcess(options: {
     },
     [Symbol.asyncDispose]: () => end(child),
   };
+  await sandbox.control('PUT', '/world', world);
+  return sandbox;
 }
 
 async function end(child: ChildProcess): Promise<void> {

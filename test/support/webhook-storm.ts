@@ -4,9 +4,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { newId } from '@rastro/runtime';
-import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
 import { request } from 'undici';
+import { drawer } from './drawer.ts';
 
 export interface StormCharge {
   readonly paymentId: string;
@@ -102,13 +102,6 @@ export function planStorm(options: {
     add(kinds[Math.floor(draw() * kinds.length)] ?? 'forged', charge, draw());
   }
   return { posts: posts.toSorted((a, b) => a.at - b.at), paidAt };
-}
-
-/** Numbers from 0 to below 1, the same for the same seed. */
-function drawer(seed: number, count: number): () => number {
-  const numbers = fc.sample(fc.noBias(fc.nat(2 ** 30 - 1)), { seed, numRuns: count });
-  let next = 0;
-  return () => (numbers[next++ % count] ?? 0) / 2 ** 30;
 }
 
 function postOf(
