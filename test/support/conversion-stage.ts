@@ -138,7 +138,7 @@ async function putPool(nats: Nats, pool: PoolInfo): Promise<void> {
   await putCatalog(nats, 'demo', [{ kind: 'pool', id, data, version: tokens }]);
 }
 
-/** All at once, or each with its equals where one is told twice. */
+/** A batch with an id that JetStream has already goes one by one; twice in one batch, it cannot. */
 async function publishStubbornly(nats: Nats, events: readonly RastroEvent[]): Promise<void> {
   const known = new Set<string>();
   const news = events.filter(({ id }) => !known.has(id) && known.add(id));
