@@ -48,13 +48,14 @@ async function play(
   const startedMs = performance.now();
   const until = (at: number): Promise<void> =>
     delay(Math.max(0, startedMs + at * durationMs - performance.now()));
-  const killed: { victim: Killed[number]['victim']; atMs: number }[] = [];
+  const killed: Killed[number][] = [];
   const victims = Map.groupBy(storm.kills, ({ victim }) => victim);
   const killing = [...victims.values()].map(async (kills) => {
     for (const { at, victim, awayMs } of kills) {
       await until(at);
-      killed.push({ victim, atMs: Date.now() });
+      const atMs = Date.now();
       await stage.kill(victim, awayMs);
+      killed.push({ victim, atMs, backAtMs: Date.now() });
     }
   });
   const refusing = storm.refusals.map(async ({ at, forMs, pixelId, isNew }) => {

@@ -17,7 +17,11 @@ export interface Evidence {
   /** In any order. */
   readonly requests: readonly GraphRequest[];
   readonly groups: readonly EventGroup[];
-  readonly killed: readonly { readonly victim: Victim; readonly atMs: number }[];
+  readonly killed: readonly {
+    readonly victim: Victim;
+    readonly atMs: number;
+    readonly backAtMs: number;
+  }[];
 }
 
 export interface LedgerRow {
@@ -148,7 +152,7 @@ function* repeatProblems(evidence: Evidence, requests: readonly GraphRequest[]):
     const { atMs, durationMs, fbtraceId } = request;
     const isSettled = evidence.settledTraces.has(fbtraceId ?? '');
     const kills = evidence.killed
-      .filter((kill) => isBetween(kill.atMs, atMs, next.atMs))
+      .filter((kill) => kill.backAtMs >= atMs && kill.atMs <= next.atMs)
       .map((kill) => `${kill.victim} after ${kill.atMs - atMs} ms`);
     yield (
       `sent again ${next.atMs - atMs} ms after a known success that took ${durationMs} ms; ` +
@@ -161,15 +165,14 @@ function isUnknown(evidence: Evidence, request: GraphRequest, nextAtMs: number):
   const { settledTraces, killed } = evidence;
   const { atMs, dropped, durationMs, fbtraceId } = request;
   const wasKilled = (name: Victim): boolean =>
-    killed.some((kill) => kill.victim === name && isBetween(kill.atMs, atMs, nextAtMs));
+    killed.some((k) => k.victim === name && k.backAtMs >= atMs && k.atMs <= nextAtMs);
   // The answer could not be written down before the lease ran out.
   const isLeaseLost =
     wasKilled('postgres') && nextAtMs - atMs >= briskPace.leaseMs - briskPace.callTimeoutMs;
-  if (fbtraceId !== null && settledTraces.has(fbtraceId)) return isLeaseLost;
+  if (isLeaseLost) return true;
+  if (fbtraceId !== null && settledTraces.has(fbtraceId)) return false;
   return dropped || durationMs >= briskPace.callTimeoutMs || wasKilled('capi-dispatcher');
 }
-
-const isBetween = (ms: number, from: number, to: number): boolean => ms >= from - 50 && ms <= to;
 
 /** The same time and the same bytes in every call and every copy, which are the ledger's. */
 function* sameness(row: LedgerRow | undefined, { copies, requests }: Own): Iterable<string> {
