@@ -38,7 +38,7 @@ export async function startConversionsDesk(): Promise<ConversionsDesk> {
   const nats = stack.use(await connectNats({ url: servers.nats.url, name: 'bench', log }));
   const { accessToken } = sampleSecrets;
   const world = { bots: [], pixels: [{ id: pixelId, accessToken }], pixAccounts: [] };
-  const meta = stack.use(await startSandboxProcess({ folder: servers.folder, world }));
+  const meta = stack.use(await startSandboxProcess({ world }));
   await putCatalog(nats, 'demo', sampleCatalog().map(paidAtOnce));
   const port = await freePort();
   const environment = {

@@ -102,7 +102,7 @@ async function openOne(nats: Nats, gatewayUrl: string): Promise<PaidCharge> {
 async function startGateway(folder: string): Promise<SandboxProcess> {
   const { apiKey, webhookSecret } = sampleSecrets;
   const world = { bots: [], pixels: [], pixAccounts: [{ apiKey, webhookSecret }] };
-  const gateway = await startSandboxProcess({ folder, world });
+  const gateway = await startSandboxProcess({ world });
   const silence = { rules: [{ api: 'pixWebhooks', action: { lose: true } }] };
   await gateway.control('PUT', '/faults', silence);
   return gateway;

@@ -16,9 +16,8 @@ import {
 } from '@rastro/testing';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { request } from 'undici';
 import type { StormPool, Victim } from './conversion-storm.ts';
-import { startSandboxProcess } from './sandbox-process.ts';
+import { type SandboxProcess, startSandboxProcess } from './sandbox-process.ts';
 
 export interface ConversionStage extends AsyncDisposable {
   readonly pools: readonly StormPool[];
@@ -51,6 +50,8 @@ interface PoolInfo extends StormPool {
   readonly trigger: 'paid' | 'delivery';
 }
 
+const emptyWorld = { bots: [], pixels: [], pixAccounts: [] };
+
 const tokenOf = ({ id, tokens }: PoolInfo): string => `EAAtoken${tokens}of${id}`;
 
 export async function startConversionStage(): Promise<ConversionStage> {
@@ -61,14 +62,14 @@ export async function startConversionStage(): Promise<ConversionStage> {
   if (!database) throw new Error('capi-dispatcher has no database');
   const { url: postgresUrl, sql } = stack.use(await migratedDatabase(servers, database));
   const nats = stack.use(await connectNats({ url: servers.nats.url, name: 'test', log }));
-  const sandbox = stack.use(await startSandboxProcess());
+  const sandbox = stack.use(await startSandboxProcess({ world: emptyWorld, isLogFull: true }));
   const pools: PoolInfo[] = [
     { id: 'at-once', pixelId: '7000000001', tokens: 1, trigger: 'paid' },
     { id: 'at-view', pixelId: '7000000002', tokens: 1, trigger: 'delivery' },
   ];
   const tellMeta = (): Promise<void> => {
     const pixels = pools.map((pool) => ({ id: pool.pixelId, accessToken: tokenOf(pool) }));
-    return control(sandbox.url, 'PUT', '/world', { bots: [], pixels, pixAccounts: [] });
+    return sandbox.control('PUT', '/world', { ...emptyWorld, pixels });
   };
   const poolWith = (pixelId: string): PoolInfo => {
     const found = pools.find((pool) => pool.pixelId === pixelId);
@@ -85,7 +86,7 @@ export async function startConversionStage(): Promise<ConversionStage> {
     pools,
     nats,
     sql,
-    graph: graphControl(sandbox.url),
+    graph: graphControl(sandbox),
     publish: (events) => publishStubbornly(nats, events),
     async withdrawToken(pixelId) {
       poolWith(pixelId).tokens += 1;
@@ -159,29 +160,12 @@ async function stubbornly(work: () => Promise<void>): Promise<void> {
   }
 }
 
-function graphControl(url: string): GraphControl {
+function graphControl({ control }: SandboxProcess): GraphControl {
   return {
-    setFaults: (seed, rules) => control(url, 'PUT', '/faults', { seed, rules }),
-    addFault: (rule) => control(url, 'POST', '/faults', rule),
-    removeFault: (id) => control(url, 'DELETE', `/faults/${id}`),
-    requests: () => control<GraphRequest[]>(url, 'GET', '/graph/requests'),
-    groups: () => control<EventGroup[]>(url, 'GET', '/graph/events'),
+    setFaults: (seed, rules) => control('PUT', '/faults', { seed, rules }),
+    addFault: (rule) => control('POST', '/faults', rule),
+    removeFault: (id) => control('DELETE', `/faults/${id}`),
+    requests: () => control<GraphRequest[]>('GET', '/graph/requests'),
+    groups: () => control<EventGroup[]>('GET', '/graph/events'),
   };
-}
-
-async function control<T = void>(
-  url: string,
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
-  path: string,
-  body?: object,
-): Promise<T> {
-  const headers = body ? { 'content-type': 'application/json' } : {};
-  const answer = await request(`${url}/control${path}`, {
-    method,
-    headers,
-    ...(body ? { body: JSON.stringify(body) } : {}),
-  });
-  const said = await answer.body.json();
-  if (answer.statusCode >= 400) throw new Error(`${method} ${path}: ${JSON.stringify(said)}`);
-  return said as T;
 }
