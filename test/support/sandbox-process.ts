@@ -11,7 +11,11 @@ export interface SandboxProcess extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
   /** `/control` of the sandbox. */
-  control<T>(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T>;
+  readonly control: <T>(
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+    path: string,
+    body?: unknown,
+  ) => Promise<T>;
 }
 
 /** @param options.isLogFull the Graph keeps every event of every request. */
