@@ -44,9 +44,9 @@ for suite in $suites; do
         -prune -o -name '*.test.ts' -print
       ;;
     # Whole constellations, which mostly wait.
-    e2e) suite 'e2e tests' 2 600 test/e2e -name '*.test.ts' ;;
-    # These are told how long things take: one at a time.
-    browser | chaos) suite "$suite tests" 1 600 "test/$suite" -name '*.test.ts' ;;
+    e2e | chaos) suite "$suite tests" 2 600 "test/$suite" -name '*.test.ts' ;;
+    # A person's patience is part of it: one at a time.
+    browser) suite 'browser tests' 1 600 test/browser -name '*.test.ts' ;;
     *)
       echo "unknown suite $suite; there are: check integration house e2e browser chaos" >&2
       exit 2

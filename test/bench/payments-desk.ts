@@ -40,7 +40,7 @@ export async function startPaymentsDesk(): Promise<PaymentsDesk> {
     services.find(({ name }) => name === 'payment-confirmer')?.database?.folders ?? [];
   const database = stack.use(await migratedDatabase(servers, { schema: 'payments', folders }));
   const nats = stack.use(await connectNats({ url: servers.nats.url, name: 'bench', log }));
-  const gateway = stack.use(await startGateway(servers.folder));
+  const gateway = stack.use(await startGateway());
   await putCatalog(nats, 'demo', sampleCatalog({ apiUrl: gateway.url }));
   const port = await freePort();
   const environment = {
@@ -99,7 +99,7 @@ async function openOne(nats: Nats, gatewayUrl: string): Promise<PaidCharge> {
 }
 
 /** It says nothing of payments by itself. */
-async function startGateway(folder: string): Promise<SandboxProcess> {
+async function startGateway(): Promise<SandboxProcess> {
   const { apiKey, webhookSecret } = sampleSecrets;
   const world = { bots: [], pixels: [], pixAccounts: [{ apiKey, webhookSecret }] };
   const gateway = await startSandboxProcess({ world });
