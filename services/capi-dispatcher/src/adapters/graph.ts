@@ -68,17 +68,40 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 const maxWaitMs = 6 * 3_600_000;
 
+/** In percent: so near its limit, an ad account's next call is likely to be refused. */
+const exhaustedFrom = 95;
+
 /**
- * How long Meta asks to stay away. Samples of the usage header disagree on its nesting, so any
- * `estimated_time_to_regain_access` (minutes) anywhere in it counts.
+ * How long Meta asks to stay away. Samples of the usage headers disagree on their nesting, so a
+ * field counts wherever it stands: `estimated_time_to_regain_access` (minutes), and of an ad account
+ * that has used up its share `reset_time_duration` (seconds).
  */
-export function waitOf(headers: Headers): number | null {
-  const usage = String(headers['x-business-use-case-usage'] ?? '');
-  const minutes = [...usage.matchAll(/"estimated_time_to_regain_access"\s*:\s*(\d{1,6})/g)].map(
-    ([, digits]) => Number(digits),
+export function waitOf(headers: Headers, nowMs = Date.now()): number | null {
+  const minutes = numbersIn(
+    headers['x-business-use-case-usage'],
+    'estimated_time_to_regain_access',
   );
-  const seconds = Number(headers['retry-after'] ?? Number.NaN);
-  const waits = [...minutes.map((each) => each * 60_000), seconds * 1_000];
+  const account = headers['x-ad-account-usage'];
+  const isExhausted = numbersIn(account, 'acc_id_util_pct').some((used) => used >= exhaustedFrom);
+  const seconds = isExhausted ? numbersIn(account, 'reset_time_duration') : [];
+  const waits = [
+    ...minutes.map((each) => each * 60_000),
+    ...seconds.map((each) => each * 1_000),
+    retryAfterMs(String(headers['retry-after'] ?? ''), nowMs),
+  ];
   const longest = Math.max(0, ...waits.filter((ms) => Number.isFinite(ms)));
   return longest > 0 ? Math.min(longest, maxWaitMs) : null;
+}
+
+function numbersIn(header: string | string[] | undefined, field: string): number[] {
+  const found = String(header ?? '').matchAll(
+    new RegExp(`"${field}"\\s*:\\s*"?(\\d{1,12}(?:\\.\\d{1,12})?)`, 'g'),
+  );
+  return [...found].map(([, digits]) => Number(digits));
+}
+
+/** Seconds or a date. @see RFC 9110, section 10.2.3 */
+function retryAfterMs(value: string, nowMs: number): number {
+  if (/^\s*\d+\s*$/.test(value)) return Number(value) * 1_000;
+  return /GMT\s*$/.test(value) ? Date.parse(value) - nowMs : 0;
 }

@@ -52,7 +52,8 @@ export function aftermathOf(
   const { httpStatus, code, subcode, fbtraceId, reason } = outcome;
   const open = row.unknownSinceMs === null ? 'due' : 'unconfirmed';
   const ageMs = nowMs - eventTimeSeconds * 1_000;
-  const delayMs = retryDelayMs({ attempts, ageMs }, retryBaseMs, random);
+  const backoffMs = retryDelayMs({ attempts, ageMs }, retryBaseMs, random);
+  const delayMs = Math.max(backoffMs, outcome.waitMs ?? 0);
   const settled = { delayMs: 0, isRefunded: false, isUnknown: false, event: null };
   switch (outcome.kind) {
     case 'accepted': {

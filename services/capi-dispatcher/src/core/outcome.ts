@@ -46,7 +46,10 @@ export type OutcomeKind =
 
 export interface Outcome extends Diagnosis {
   readonly kind: OutcomeKind;
-  /** Only for `throttled`: how long, where it is known. */
+  /**
+   * How long Meta asks to stay away, where it says so: of `throttled` for the whole pixel, of
+   * `transient` and `unknown` for the events of the call. Null for all others.
+   */
   readonly waitMs: number | null;
 }
 
@@ -144,20 +147,20 @@ function judgeError(
   if (blockedCodes.has(code) || (subcode !== null && blockedCodes.has(subcode)))
     return judged('throttled', hourMs);
   if (throttlingCodes.has(code)) return judged('throttled', waitMs);
-  if (transientCodes.has(code)) return judged('transient');
+  if (transientCodes.has(code)) return judged('transient', waitMs);
   const isSetUp = setUpCodes.has(code) || tokenCodes.has(code) || (code >= 200 && code <= 299);
   if (isSetUp) return judged('parked');
   if (code === invalidParameter) return judged(subcode === objectMissing ? 'parked' : 'rejected');
-  if (isTransient) return judged('transient');
+  if (isTransient) return judged('transient', waitMs);
   return judgeStatus(httpStatus ?? 0, waitMs);
 }
 
 /** For answers without a code that we know. */
 function judgeStatus(status: number, waitMs: number | null): Judgement {
   if (status === 429) return judged('throttled', waitMs);
-  if (status === 408) return judged('transient');
+  if (status === 408) return judged('transient', waitMs);
   // A page of some machine on the way: it does not say how far the request came.
-  if (status >= 500 || status < 300) return judged('unknown');
+  if (status >= 500 || status < 300) return judged('unknown', waitMs);
   if (status === 400 || status === 413 || status === 422) return judged('rejected');
   // Wrong address, version or permission: keep everything and call for a person.
   return judged('parked');

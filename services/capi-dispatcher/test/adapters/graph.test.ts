@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
-import { createGraph } from '../../src/adapters/graph.ts';
+import { createGraph, waitOf } from '../../src/adapters/graph.ts';
 
 await t.test('a call and every way it ends', async (t) => {
   let answer = (_request: IncomingMessage, response: ServerResponse): unknown => response.end();
@@ -44,4 +44,26 @@ await t.test('a call and every way it ends', async (t) => {
     timeoutMs: 2_000,
   });
   t.match(await nowhere.send({ pixelId: '1', token: 't', body: '' }), { kind: 'unreachable' });
+});
+
+await t.test('how long Meta asks to stay away, wherever and however it says so', async (t) => {
+  const adAccount = (usage: unknown) => waitOf({ 'x-ad-account-usage': JSON.stringify(usage) });
+  t.equal(adAccount({ acc_id_util_pct: 100, reset_time_duration: 90 }), 90_000);
+  t.equal(adAccount({ acc_id_util_pct: '99.4', reset_time_duration: '90' }), 90_000);
+  t.equal(
+    adAccount({ acc_id_util_pct: 9.67, reset_time_duration: 90 }),
+    null,
+    'far from the limit',
+  );
+  t.equal(adAccount({ reset_time_duration: 90 }), null);
+  t.equal(adAccount([{ acc_id_util_pct: 100, reset_time_duration: -1 }]), null);
+  t.equal(adAccount({ acc_id_util_pct: 100, reset_time_duration: 1e9 }), 6 * 3_600_000, 'bounded');
+  t.equal(waitOf({ 'x-ad-account-usage': '{acc_id_util_pct' }), null);
+
+  const nowMs = Date.parse('2026-10-01T12:00:00Z');
+  const retryAfter = (value: string) => waitOf({ 'retry-after': value }, nowMs);
+  t.equal(retryAfter('Thu, 01 Oct 2026 12:02:00 GMT'), 120_000);
+  t.equal(retryAfter('Thu, 01 Oct 2026 11:00:00 GMT'), null, 'over');
+  t.equal(retryAfter(' 7 '), 7_000);
+  for (const value of ['', 'soon', '-3', '1.5', 'NaN']) t.equal(retryAfter(value), null, value);
 });

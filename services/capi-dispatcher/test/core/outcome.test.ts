@@ -39,6 +39,23 @@ await t.test('code and subcode decide, whatever the status', async (t) => {
   t.equal(failed(400, { code: 5_555_555, is_transient: true }).kind, 'transient');
 });
 
+await t.test(
+  'how long Meta asks to stay away is kept, unless there is nothing to repeat',
+  async (t) => {
+    const waits: [Reply, OutcomeKind, number | null][] = [
+      [answered(503, { error: { code: 2 } }, 60_000), 'transient', 60_000],
+      [answered(400, { error: { code: 1, is_transient: true } }, 60_000), 'transient', 60_000],
+      [answered(408, '', 60_000), 'transient', 60_000],
+      [answered(503, '<html>', 60_000), 'unknown', 60_000],
+      [answered(429, '', 60_000), 'throttled', 60_000],
+      [answered(200, { events_received: 3 }, 60_000), 'accepted', null],
+      [answered(400, { error: { code: 100 } }, 60_000), 'rejected', null],
+      [answered(401, { error: { code: 190 } }, 60_000), 'parked', null],
+    ];
+    for (const [reply, kind, waitMs] of waits) t.match(classify(reply, 3), { kind, waitMs });
+  },
+);
+
 await t.test('a refusal says what to mend, however much Meta says', async (t) => {
   const message = 'Ceci est localisé '.repeat(400);
   const { reason } = failed(400, { code: 100, error_subcode: 2_804_001, message });
@@ -152,6 +169,10 @@ await t.test('each outcome leads to one state, one event, and attempts that coun
     isUnknown: false,
     event: null,
   });
+  const busy = (waitMs: number) => after(answered(503, { error: { code: 2 } }, waitMs)).delayMs;
+  t.equal(busy(60_000), 60_000, 'not before Meta wants to be asked again');
+  t.equal(busy(10), 1_500, 'nor before the backoff ends');
+  t.equal(after(answered(503, '<html>', 60_000)).delayMs, 60_000);
   t.match(after(answered(400, { error: { code: 100, error_subcode: 2_804_010 } })), {
     state: 'rejected',
     event: { type: 'ConversionRejected', data: { code: 100, subcode: 2_804_010, httpStatus: 400 } },
