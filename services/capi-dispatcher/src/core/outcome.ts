@@ -1,7 +1,8 @@
 /**
  * What an answer of the Graph API means. By code and subcode first, since Meta sends throttling on
  * HTTP 400 and token errors on 401 or 400; by HTTP status second; never by text, which is localised
- * and may change without notice.
+ * and may change without notice. Only Meta itself rejects: money is not given up on the word of some
+ * machine on the way.
  * @see Meta, "Handling errors" and "Error reference"
  */
 import { parseJson } from '@rastro/events';
@@ -64,6 +65,10 @@ const tokenCodes = new Set([3, 10, 102, 104, 190]);
 const setUpCodes = new Set([12, 2_500, 2_635]);
 const invalidParameter = 100;
 const objectMissing = 33;
+/** Of 190; they say the same where the code itself says nothing. */
+const tokenSubcodes = new Set([458, 459, 460, 463, 464, 467, 492]);
+/** "Server Side Api Parameter Error" and its kin, otherwise subcodes of 100. */
+const isParameterSubcode = (subcode: number) => subcode >= 2_804_000 && subcode <= 2_804_999;
 
 /** @param sent number of events in the request. */
 export function classify(reply: Reply, sent: number): Outcome {
@@ -119,9 +124,15 @@ function diagnosisOf(
     subcode,
     fbtraceId: text(error?.['fbtrace_id']) ?? text(answer?.['fbtrace_id']),
     messages: Array.isArray(messages) ? messages : [],
-    reason: said ? `${where}: ${said}` : where,
+    reason: said ? `${where}: ${said}` : where + (isForeign(httpStatus, code) ? foreign : ''),
   };
 }
+
+/** Meta's own refusals have a code. */
+const isForeign = (httpStatus: number, code: number | null) =>
+  code === null && httpStatus >= 400 && httpStatus <= 499;
+
+const foreign = ": not an answer of Meta's; see what else answers on the way to META_GRAPH_URL";
 
 function judgeSuccess(
   diagnosis: Diagnosis,
@@ -143,25 +154,36 @@ function judgeError(
   isTransient: boolean,
   waitMs: number | null,
 ): Judgement {
-  if (code === null) return judgeStatus(httpStatus ?? 0, waitMs);
+  const status = httpStatus ?? 0;
+  if (code === null) return judgeStatus(status, waitMs);
   if (blockedCodes.has(code) || (subcode !== null && blockedCodes.has(subcode)))
     return judged('throttled', hourMs);
   if (throttlingCodes.has(code)) return judged('throttled', waitMs);
   if (transientCodes.has(code)) return judged('transient', waitMs);
   const isSetUp = setUpCodes.has(code) || tokenCodes.has(code) || (code >= 200 && code <= 299);
   if (isSetUp) return judged('parked');
-  if (code === invalidParameter) return judged(subcode === objectMissing ? 'parked' : 'rejected');
+  if (code === invalidParameter && subcode === objectMissing) return judged('parked');
   if (isTransient) return judged('transient', waitMs);
-  return judgeStatus(httpStatus ?? 0, waitMs);
+  if (code === invalidParameter) return judged('rejected');
+  if (code > 0) return isRequestStatus(status) ? judged('rejected') : judgeStatus(status, waitMs);
+  // Internal to Meta: only the subcode is meant for others.
+  if (subcode !== null && tokenSubcodes.has(subcode)) return judged('parked');
+  if (subcode !== null && isParameterSubcode(subcode)) return judged('rejected');
+  return judgeStatus(status, waitMs);
 }
+
+/** With which Meta finds fault with what was sent. */
+const isRequestStatus = (status: number) => status === 400 || status === 422;
 
 /** For answers without a code that we know. */
 function judgeStatus(status: number, waitMs: number | null): Judgement {
   if (status === 429) return judged('throttled', waitMs);
-  if (status === 408) return judged('transient', waitMs);
+  // A firewall or proxy on the way says 400, too: nobody at Meta has found fault with the events.
+  if (status === 408 || isRequestStatus(status)) return judged('transient', waitMs);
   // A page of some machine on the way: it does not say how far the request came.
   if (status >= 500 || status < 300) return judged('unknown', waitMs);
-  if (status === 400 || status === 413 || status === 422) return judged('rejected');
+  // Whoever says so, a smaller batch may pass.
+  if (status === 413) return judged('rejected');
   // Wrong address, version or permission: keep everything and call for a person.
   return judged('parked');
 }
@@ -171,7 +193,8 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function integer(value: unknown): number | null {
-  return typeof value === 'number' && Number.isSafeInteger(value) ? value : null;
+  const number = typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
+  return typeof number === 'number' && Number.isSafeInteger(number) ? number : null;
 }
 
 function text(value: unknown): string | null {

@@ -36,7 +36,39 @@ await t.test('code and subcode decide, whatever the status', async (t) => {
   }
   t.equal(failed(400, { code: 368 }).waitMs, 3_600_000, 'blocked: once an hour');
   t.equal(failed(400, { code: 80_004 }, 120_000).waitMs, 120_000, "the headers' own wait");
+  t.equal(failed(400, { code: 5_555_555 }).kind, 'rejected', "unknown to us, and Meta's verdict");
   t.equal(failed(400, { code: 5_555_555, is_transient: true }).kind, 'transient');
+  t.equal(failed(400, { code: 100, is_transient: true }).kind, 'transient', 'it says so itself');
+  const asText = failed(400, { code: '190', error_subcode: '463' });
+  t.match(asText, { kind: 'parked', code: 190, subcode: 463 }, 'a code may come as text');
+  t.match(failed(400, { code: '1e2' }), { kind: 'transient', code: null });
+});
+
+await t.test('a code of 0 or less says nothing; its subcode may', async (t) => {
+  const table: [OutcomeKind, { code: number; error_subcode?: number }][] = [
+    ['transient', { code: -1 }],
+    ['transient', { code: 0, error_subcode: 5_555_555 }],
+    ['throttled', { code: -1, error_subcode: 1_404_078 }],
+    ['parked', { code: -1, error_subcode: 463 }],
+    ['rejected', { code: -3, error_subcode: 2_804_019 }],
+  ];
+  for (const [kind, error] of table) {
+    for (const status of [400, 422]) t.equal(failed(status, error).kind, kind, String(error.code));
+  }
+  t.equal(failed(500, { code: -1 }).kind, 'unknown', 'whether Meta has it is open');
+  t.equal(failed(403, { code: -1 }).kind, 'parked');
+  t.equal(failed(429, { code: -1 }, 5_000).waitMs, 5_000);
+});
+
+await t.test("what is not Meta's answer rejects nothing", async (t) => {
+  const strangers = ['<!doctype html>', '', '{"error":"bad request"}', { error: { message: 'x' } }];
+  for (const body of strangers) {
+    for (const status of [400, 422]) t.equal(classify(answered(status, body), 2).kind, 'transient');
+  }
+  const { reason } = classify(answered(400, '<html>'), 1);
+  t.match(reason, /^HTTP 400: not an answer of Meta's/);
+  t.match(classify(answered(403, '<html>'), 1).reason, /^HTTP 403: not an answer of Meta's/);
+  t.equal(classify(answered(413, '<html>'), 2).kind, 'rejected', 'a smaller batch may pass');
 });
 
 await t.test(
@@ -86,7 +118,7 @@ await t.test(
     const table: [number, OutcomeKind][] = [
       [429, 'throttled'],
       [408, 'transient'],
-      [400, 'rejected'],
+      [400, 'transient'],
       [413, 'rejected'],
       [401, 'parked'],
       [403, 'parked'],
