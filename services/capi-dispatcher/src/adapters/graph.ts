@@ -1,5 +1,5 @@
 /** One call to Meta's Graph API, with every way it can end as a value. */
-import { Agent, request } from 'undici';
+import { Agent, type Dispatcher, request } from 'undici';
 import type { Reply } from '../core/outcome.ts';
 
 export interface GraphOptions {
@@ -14,35 +14,49 @@ export interface Graph extends AsyncDisposable {
   send(call: { pixelId: string; token: string; body: string }): Promise<Reply>;
 }
 
-/** Errors that come before a byte of the request has left. */
-const neverSent =
-  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|ERR_TLS_.*|CERT_.*|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_.*)$/;
-
+/**
+ * As many connections as calls under way, kept for the next ones. The lanes bound them: each makes
+ * one call at a time, so a limit here would only let pixels that hang hold up those that do not.
+ * Nor do calls share one (HTTP/2): when it breaks, the outcome of every call on it is unknown.
+ */
 export function createGraph({ url, version, timeoutMs }: GraphOptions): Graph {
   const agent = new Agent({
-    connections: 32,
+    allowH2: false,
     keepAliveTimeout: 30_000,
     connect: { timeout: Math.ceil(timeoutMs / 2) },
     maxResponseSize: 1_048_576,
   });
   return {
     async send({ pixelId, token, body }) {
+      let hasLeft = false;
       try {
         const response = await request(`${url}/${version}/${pixelId}/events`, {
           method: 'POST',
           headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
           body,
-          dispatcher: agent,
+          dispatcher: agent.compose(departure(() => (hasLeft = true))),
           signal: AbortSignal.timeout(timeoutMs),
         });
         const answer = await response.body.text();
         const waitMs = waitOf(response.headers);
         return { kind: 'answered', status: response.statusCode, body: answer, waitMs };
       } catch (error) {
-        return failureOf(error);
+        return failureOf(error, hasLeft);
       }
     },
     [Symbol.asyncDispose]: () => agent.destroy(),
+  };
+}
+
+/** Tells of the moment before the first byte is written to a connection that stands. */
+function departure(onLeaving: () => void): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) => {
+    const start = handler.onRequestStart?.bind(handler);
+    handler.onRequestStart = (controller, context: unknown) => {
+      start?.(controller, context);
+      if (!controller.aborted) onLeaving();
+    };
+    return dispatch(options, handler);
   };
 }
 
@@ -54,10 +68,11 @@ interface Failure {
   readonly errors?: readonly Failure[];
 }
 
-export function failureOf(error: unknown): Reply {
+/** @param hasLeft whether a byte of the request may have; where it does not matter, it may. */
+export function failureOf(error: unknown, hasLeft = true): Reply {
   const { code, name, errors } = error as Failure;
   const reason = [code, errors?.[0]?.code, name].find(isText) ?? 'unknown error';
-  return { kind: neverSent.test(reason) ? 'unreachable' : 'lost', reason };
+  return { kind: hasLeft ? 'lost' : 'unreachable', reason };
 }
 
 function isText(value: unknown): value is string {

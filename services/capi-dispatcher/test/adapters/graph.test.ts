@@ -3,7 +3,7 @@
  * URLs. Method: a small HTTP server on loopback that answers, resets, or keeps silent.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import t from 'tap';
 import { createGraph, waitOf } from '../../src/adapters/graph.ts';
 
@@ -44,6 +44,48 @@ await t.test('a call and every way it ends', async (t) => {
     timeoutMs: 2_000,
   });
   t.match(await nowhere.send({ pixelId: '1', token: 't', body: '' }), { kind: 'unreachable' });
+});
+
+await t.test('calls that hang delay no others, and connections are used again', async (t) => {
+  let connections = 0;
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => (request.url?.includes('/hung') ? null : response.end('{}')));
+  }).on('connection', () => (connections += 1));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await using graph = createGraph({ url, version: 'v26.0', timeoutMs: 1_000 });
+  const send = (pixelId: string) => graph.send({ pixelId, token: 't', body: '{}' });
+  const hung = Array.from({ length: 40 }, (_, index) => send(`hung${index}`));
+  const started = performance.now();
+  for (let count = 0; count < 5; count += 1) t.match(await send('7'), { kind: 'answered' });
+  const tookMs = performance.now() - started;
+  t.ok(tookMs < 500, `${Math.round(tookMs)} ms beside 40 calls that hang`);
+  t.ok(connections < 45, `${connections} connections: about one for each call under way`);
+  for (const reply of await Promise.all(hung)) {
+    t.match(reply, { kind: 'lost', reason: 'TimeoutError' });
+  }
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+await t.test('a call that ends before it leaves is unreachable, however it ends', async (t) => {
+  let isSilent = false;
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {}).once('data', () => isSilent || socket.resetAndDestroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await using graph = createGraph({ url, version: 'v26.0', timeoutMs: 600 });
+  const send = (token = 't') => graph.send({ pixelId: '1', token, body: '{}' });
+  t.match(await send(), { kind: 'unreachable', reason: 'ECONNRESET' }, 'reset during TLS');
+  isSilent = true;
+  const started = performance.now();
+  for (const reply of await Promise.all([send(), send(), send()])) {
+    t.match(reply, { kind: 'unreachable' }, 'TLS without an end');
+  }
+  t.ok(performance.now() - started < 1_500, 'none waits for the handshake of another');
+  t.match(await send('no\nheader'), { kind: 'unreachable' });
+  await new Promise((resolve) => server.close(resolve));
 });
 
 await t.test('how long Meta asks to stay away, wherever and however it says so', async (t) => {
