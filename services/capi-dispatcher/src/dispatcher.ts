@@ -39,11 +39,11 @@ const sweepEveryMs = 500;
 /** A lane that came to nothing rests, so that a failing database is not asked in a loop. */
 const restMs = 500;
 /**
- * A database client that loses its server may leave a query unanswered for ever. Nothing here
- * waits longer than this: the leases see to it that what was under way is not sent by two.
+ * A query hangs while nobody notices that its server is gone: without a word from it, until TCP
+ * gives up, many minutes later. The look at the agenda is begun anew by then; for lanes that hang
+ * see {@link Pace.laneBoundMs}.
  */
 const tickBoundMs = 30_000;
-const laneBoundMs = 5 * 60_000;
 
 export function startDispatcher(options: DispatcherOptions): Dispatcher {
   const watch = new Watch(options);
@@ -135,29 +135,34 @@ class Watch {
     const rest = (this.#restingUntil.get(key) ?? 0) - performance.now();
     if (rest > 0) return rest;
     if (this.#running.has(key)) return idleMs;
-    this.#start(key, () => (isParked ? this.#probe(item) : this.#drain(item)));
+    this.#start(key, (signal) =>
+      isParked ? this.#probe(item, signal) : this.#drain(item, signal),
+    );
     return idleMs;
   }
 
-  #start(key: string, work: () => Promise<void>): void {
-    const { log } = this.#options;
-    const started = within(laneBoundMs, work())
+  /** @param work told by its signal that it was given up: it touches nothing from then on. */
+  #start(key: string, work: (signal: AbortSignal) => Promise<void>): void {
+    const { log, pace } = this.#options;
+    const abandonment = new AbortController();
+    const started = within(pace.laneBoundMs, work(abandonment.signal))
       .catch((error: unknown) => {
         log.error({ err: error, lane: key }, 'a lane was interrupted; it will go on');
         this.#restingUntil.set(key, performance.now() + restMs);
       })
       .finally(() => {
+        abandonment.abort();
         this.#running.delete(key);
         this.wake();
       });
     this.#running.set(key, started);
   }
 
-  async #drain(item: AgendaItem): Promise<void> {
+  async #drain(item: AgendaItem, signal: AbortSignal): Promise<void> {
     const { sender, sql, tokens, pace, log } = this.#options;
     const { failedTokens } = item;
     const token = tokens.fresh(item, failedTokens);
-    if (token) return sender.drain({ lane: item, token, failedTokens, isProbe: false });
+    if (token) return sender.drain({ lane: item, token, failedTokens, isProbe: false, signal });
     const reason = 'the catalog has no working access token for this pixel';
     log.error({ pixelId: item.pixelId }, reason);
     const complaint = { code: null, subcode: null, reason, fingerprint: null };
@@ -167,7 +172,7 @@ class Watch {
     );
   }
 
-  async #probe(item: AgendaItem): Promise<void> {
+  async #probe(item: AgendaItem, signal: AbortSignal): Promise<void> {
     const { sender, sql, tokens, pace } = this.#options;
     const key = `${item.workspaceId} ${item.pixelId} probe`;
     this.#restingUntil.set(key, performance.now() + Math.max(restMs, pace.retryBaseMs));
@@ -175,9 +180,15 @@ class Watch {
     const fresh = tokens.fresh(item, failedTokens);
     const token = fresh ?? tokens.candidates(item)[0];
     if (item.isProbeDue) await postponeProbe(sql, item, pace.probeEveryMs);
-    if (!token) return;
-    const hasProbed = await sender.probe({ lane: item, token, failedTokens, isProbe: true });
-    if (!hasProbed && fresh && (await hasNothingToProbe(sql, item))) {
+    if (!token || signal.aborted) return;
+    const hasProbed = await sender.probe({
+      lane: item,
+      token,
+      failedTokens,
+      isProbe: true,
+      signal,
+    });
+    if (!hasProbed && fresh && (await hasNothingToProbe(sql, item)) && !signal.aborted) {
       await sql.begin((tx) => resumePixel(tx, item, fresh.fingerprint));
     }
   }

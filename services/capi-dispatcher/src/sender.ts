@@ -31,19 +31,22 @@ export interface Errand {
   readonly token: Token;
   readonly failedTokens: readonly string[];
   readonly isProbe: boolean;
+  /** Aborted once another one does this errand: whoever wakes after that touches nothing. */
+  readonly signal: AbortSignal;
 }
 
 export function createSender(options: SenderOptions) {
   const { claims, pace, signal } = options;
 
-  /** Until nothing is due, or Meta wants no more for now. */
+  /** Until nothing is due, Meta wants no more for now, or the lane's turn is over. */
   async function drain(errand: Errand): Promise<void> {
     const { lane } = errand;
     const limit = batchLimits[lane.eventName];
-    for (let isFull = false; !signal.aborted;) {
+    const endsAt = performance.now() + pace.laneTurnMs;
+    for (let isFull = false; !signal.aborted && performance.now() < endsAt;) {
       // PageViews gather for a moment; a Purchase waits for nobody.
       if (lane.eventName === 'PageView' && !isFull) await delay(pace.lingerMs);
-      const rows = await claims.claim(lane, limit);
+      const rows = await whileOurs(errand, claims.claim(lane, limit));
       if (rows.length === 0 || !(await deliverAll(rows, errand))) return;
       isFull = rows.length === limit;
     }
@@ -51,7 +54,7 @@ export function createSender(options: SenderOptions) {
 
   /** @returns whether there was a row to probe with. */
   async function probe(errand: Errand): Promise<boolean> {
-    const rows = await claims.claimProbe(errand.lane);
+    const rows = await whileOurs(errand, claims.claimProbe(errand.lane));
     await deliverAll(rows, errand);
     return rows.length > 0;
   }
@@ -60,6 +63,13 @@ export function createSender(options: SenderOptions) {
     return sendBatches(options, requestsOf(rows), errand, performance.now());
   }
   return { drain, probe };
+}
+
+/** @throws when the errand was given up meanwhile: the rows may be in other hands by now. */
+async function whileOurs<T>({ signal }: Errand, work: Promise<T>): Promise<T> {
+  const result = await work;
+  signal.throwIfAborted();
+  return result;
 }
 
 /**
@@ -75,13 +85,21 @@ async function sendBatches(
 ): Promise<boolean> {
   const { claims, pace } = options;
   let isFirst = true;
+  const endsAt = leasedAt + pace.laneBoundMs / 2;
   for (let batch = batches.shift(); batch; batch = batches.shift()) {
+    // A long search goes on in another turn, with the culprits gone that were found in this one.
+    if (!isFirst && performance.now() > endsAt) {
+      await Promise.all([batch, ...batches].map((rest) => claims.release(rest)));
+      return false;
+    }
     // A lease that could run out during the call would let another dispatcher send the same.
     const isShort = performance.now() - leasedAt > pace.leaseMs - pace.callTimeoutMs - 1_000;
-    const rows = isFirst && !isShort ? batch : await claims.renew(batch, batches.flat());
+    const waiting = batches.flat();
+    const rows =
+      isFirst && !isShort ? batch : await whileOurs(errand, claims.renew(batch, waiting));
     isFirst = false;
     if (rows.length === 0) continue;
-    const outcome = await sendOnce(options, rows, errand);
+    const outcome = await whileOurs(errand, sendOnce(options, rows, errand));
     if (outcome.kind === 'rejected' && rows.length > 1) {
       const middle = Math.ceil(rows.length / 2);
       batches.unshift(rows.slice(0, middle), rows.slice(middle));
@@ -98,7 +116,7 @@ async function sendOnce(
   rows: readonly Claimed[],
   errand: Errand,
 ): Promise<Outcome> {
-  const { graph, log, metrics, tokens, signal } = options;
+  const { graph, log, metrics, tokens } = options;
   const { lane, token, failedTokens, isProbe } = errand;
   const { pixelId } = lane;
   const startedAt = new Date();
@@ -106,7 +124,7 @@ async function sendOnce(
   const testEventCode = rows[0]?.testEventCode ?? null;
   const bodies = rows.map(({ body }) => body);
   const body = requestBody(bodies, testEventCode);
-  const reply = await graph.send({ pixelId, token: token.value, body });
+  const reply = await whileOurs(errand, graph.send({ pixelId, token: token.value, body }));
   const durationMs = Math.round(performance.now() - started);
   const redact = redactor(rows, token.value);
   const outcome = redactOutcome(classify(reply, rows.length), redact);
@@ -129,7 +147,7 @@ async function sendOnce(
   // A batch that is about to be bisected stays leased; only its attempt is written down.
   const settled = outcome.kind === 'rejected' && rows.length > 1 ? [] : rows;
   const call = { lane, outcome, attempt, fingerprint, isProbe, hasOtherToken };
-  await settleStubbornly(options, settled, call, signal);
+  await settleStubbornly(options, settled, call, errand);
   return outcome;
 }
 
@@ -140,15 +158,15 @@ async function settleStubbornly(
   options: SenderOptions,
   rows: readonly Claimed[],
   call: Call,
-  signal: AbortSignal,
+  errand: Errand,
 ): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await settle(options, rows, call);
     } catch (error) {
       options.log.error({ err: error, tries }, 'an outcome could not be written down');
-      if (tries >= (signal.aborted ? 10 : settleTries)) throw error;
-      await delay(Math.min(1_000, 50 * 2 ** tries));
+      if (tries >= (options.signal.aborted ? 10 : settleTries)) throw error;
+      await whileOurs(errand, delay(Math.min(1_000, 50 * 2 ** tries)));
     }
   }
 }

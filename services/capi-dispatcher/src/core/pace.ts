@@ -18,6 +18,13 @@ export interface Pace {
   readonly browserFirstHoldMs: number;
   /** How long PageViews may wait to fill a batch. */
   readonly lingerMs: number;
+  /** After this a busy lane ends its turn by itself, between two calls, and begins the next. */
+  readonly laneTurnMs: number;
+  /**
+   * A lane that is not done by then hangs, and another one takes its place. Longer than a turn and
+   * what it may still have under way, so that no pixel is sent to twice at once.
+   */
+  readonly laneBoundMs: number;
   /** Of reading how Meta judges the events. */
   readonly quality: QualityPace;
 }
@@ -31,6 +38,8 @@ export const defaultPace: Pace = {
   missingClickHoldMs: 30_000,
   browserFirstHoldMs: 1_500,
   lingerMs: 50,
+  laneTurnMs: 60_000,
+  laneBoundMs: 300_000,
   quality: defaultQualityPace,
 };
 
