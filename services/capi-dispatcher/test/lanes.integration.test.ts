@@ -1,8 +1,11 @@
 /**
- * Goal: a pixel's lane is worked off by one at a time, and goes on when something in it hangs.
+ * Goal: a pixel's lane is worked off by one at a time, in large requests over few connections, and
+ * goes on when something in it hangs.
  * Method: dispatcher and sender on real Postgres, on rows put straight into the ledger; Meta is a
- * function here that counts, waits and answers as told.
+ * function here that counts, waits and answers as told, and once a bare HTTP server.
  */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventStoreMigrations } from '@rastro/event-store';
@@ -10,7 +13,7 @@ import { createMetrics, newId } from '@rastro/runtime';
 import { eventually, migratedDatabase, startTestServers, testLog } from '@rastro/testing';
 import t from 'tap';
 import { type Claims, createClaims } from '../src/adapters/claims.ts';
-import type { Graph } from '../src/adapters/graph.ts';
+import { createGraph, type Graph } from '../src/adapters/graph.ts';
 import { addMetrics } from '../src/adapters/metrics.ts';
 import type { EventName } from '../src/core/conversion.ts';
 import type { Reply } from '../src/core/outcome.ts';
@@ -157,6 +160,31 @@ for (const where of ['claim', 'send'] as const) {
 async function attemptsOf(pixelId: string): Promise<number> {
   return (await sql`select 1 from attempts where pixel_id = ${pixelId}`).length;
 }
+
+await t.test('a backlog goes in full requests over connections that are kept', async (t) => {
+  const pixelId = await pixelWith({ PageView: 600, Purchase: 105 });
+  const sizes: Record<EventName, number[]> = { PageView: [], Purchase: [] };
+  let connections = 0;
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const ids = idsIn(Buffer.concat(chunks).toString());
+      sizes[ids[0]?.startsWith('PageView') ? 'PageView' : 'Purchase'].push(ids.length);
+      response.end(JSON.stringify({ events_received: ids.length }));
+    });
+  }).on('connection', () => (connections += 1));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.closeAllConnections());
+  t.teardown(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { callTimeoutMs } = defaultPace;
+  await using graph = createGraph({ url, version: 'v26.0', timeoutMs: callTimeoutMs });
+  await using _dispatcher = startLanes({ graph });
+  await untilAccepted(pixelId, 705);
+  t.same(sizes, { PageView: [500, 100], Purchase: [20, 20, 20, 20, 20, 5] });
+  t.ok(connections <= 3, `${connections} connections for 8 calls of two lanes`);
+});
 
 await t.test("one event that a proxy refuses does not take its neighbours' chance", async (t) => {
   const pixelId = await pixelWith({ Purchase: 13 });

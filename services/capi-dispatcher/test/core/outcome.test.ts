@@ -7,7 +7,15 @@ import fc from 'fast-check';
 import t from 'tap';
 import { type Attempted, aftermathOf } from '../../src/core/aftermath.ts';
 import { classify, type OutcomeKind, type Reply } from '../../src/core/outcome.ts';
-import { maxAgeMs, pauseMs, repeatWindowMs, retryDelayMs, triage } from '../../src/core/pace.ts';
+import {
+  batchLimits,
+  defaultPace,
+  maxAgeMs,
+  pauseMs,
+  repeatWindowMs,
+  retryDelayMs,
+  triage,
+} from '../../src/core/pace.ts';
 
 function answered(status: number, body: unknown, waitMs: number | null = null): Reply {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
@@ -229,6 +237,18 @@ await t.test('repeats end before 48 hours, everything before 7 days', async (t) 
   t.equal(sent(bornMs, bornMs + 5_000, bornMs + repeatWindowMs + 1), 'dead');
   t.equal(sent(null, null, bornMs + maxAgeMs + 1, true), 'send', 'an operator insists');
   t.ok(repeatWindowMs < 48 * 3_600_000 && maxAgeMs < 7 * 86_400_000);
+});
+
+await t.test('the numbers that others rely on', async (t) => {
+  t.same(batchLimits, { PageView: 500, Purchase: 20 }, 'Meta takes 1,000 at most');
+  t.ok(defaultPace.lingerMs <= 100, 'a PageView is sent at once, as people see it');
+  t.equal(defaultPace.callTimeoutMs, 8_000, 'a sale waits no longer for one answer');
+  t.ok(defaultPace.leaseMs > defaultPace.callTimeoutMs + 1_000, 'a lease outlives its call');
+  const { laneTurnMs, laneBoundMs, callTimeoutMs } = defaultPace;
+  // A turn, half the bound for a search in its last batch, one call, a minute of settling.
+  const longestMs = laneTurnMs + laneBoundMs / 2 + callTimeoutMs + 60_000;
+  t.ok(longestMs < laneBoundMs, 'only a lane that hangs is replaced');
+  t.equal(defaultPace.browserFirstHoldMs, 1_500);
 });
 
 await t.test('property: waits grow, with bounds', async () => {

@@ -88,6 +88,7 @@ await t.test('Purchase: at once, at the view, at the end of the grace, or never'
     knownOrder: typeof order | typeof viewed,
     meta: Partial<Pool['meta']>,
     nowMs: number,
+    browserFirstHoldMs = 0,
   ) =>
     planPurchase(
       {
@@ -95,7 +96,7 @@ await t.test('Purchase: at once, at the view, at the end of the grace, or never'
         journey: spoken,
         pools: [pool(meta)],
         missingClickHoldMs: 30_000,
-        browserFirstHoldMs: 0,
+        browserFirstHoldMs,
       },
       nowMs,
     );
@@ -104,6 +105,13 @@ await t.test('Purchase: at once, at the view, at the end of the grace, or never'
   t.equal(plan(order, {}, nowMs).dueAtMs, paidAtMs + 600_000);
   t.equal(plan(order, {}, paidAtMs + 700_000).dueAtMs, paidAtMs + 700_000, 'the grace is over');
   t.equal(plan(viewed, {}, nowMs).dueAtMs, nowMs);
+  const held = (atMs: number, meta: Partial<Pool['meta']> = {}) =>
+    plan(viewed, meta, atMs, 1_500).dueAtMs;
+  t.equal(held(viewedAtMs), viewedAtMs + 1_500, "the browser's copy goes first");
+  t.equal(held(viewedAtMs + 9_000), viewedAtMs + 9_000, 'it had its time');
+  t.equal(held(viewedAtMs, { purchaseTrigger: 'paid' }), viewedAtMs, 'no page is waited for');
+  const graceMs = (viewedAtMs - paidAtMs) / 60_000;
+  t.equal(held(viewedAtMs, { purchaseGraceMinutes: graceMs }), viewedAtMs, 'nor beyond the grace');
   t.equal(plan(viewed, { purchaseTrigger: 'off' }, nowMs).skippedReason, 'trigger_off');
   t.equal(plan(order, {}, nowMs).eventTimeMs, paidAtMs);
 });
