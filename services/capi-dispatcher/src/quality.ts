@@ -2,7 +2,6 @@
 import type { Catalog } from '@rastro/messaging';
 import { type Logger, sha256Hex, type Sql } from '@rastro/runtime';
 import { setTimeout as delay } from 'node:timers/promises';
-import { redactor } from './adapters/attempts.ts';
 import type { QualityApi } from './adapters/dataset-quality.ts';
 import type { Pixel } from './adapters/lane.ts';
 import { claimReadings, type Readable, recordReading } from './adapters/quality-store.ts';
@@ -13,6 +12,7 @@ import {
   type Reading,
   readingOf,
 } from './core/dataset-quality.ts';
+import { redactedReply } from './core/redaction.ts';
 
 export interface QualityReaderOptions {
   readonly sql: Sql;
@@ -117,9 +117,8 @@ async function ask(
   let reading: Reading = noToken;
   for (const { value } of tokens.candidates(pixel).slice(0, maxTokens)) {
     const { pixelId } = pixel;
-    const answered = readingOf(await api.read({ pixelId, token: value, signal }));
-    const redact = redactor([], value);
-    reading = { ...answered, reason: redact(answered.reason) };
+    const reply = await api.read({ pixelId, token: value, signal });
+    reading = readingOf(redactedReply(reply, { bodies: [], token: value }));
     if (reading.kind !== 'refused') return reading;
   }
   return reading;

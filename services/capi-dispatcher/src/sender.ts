@@ -1,7 +1,7 @@
 /** Sends the rows of one lane, call after call, and settles each call before the next. */
 import { type Logger, newId, type Sql } from '@rastro/runtime';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Attempt, redactOutcome, redactor, redactRequest } from './adapters/attempts.ts';
+import { type Attempt, keptAnswer, redactRequest } from './adapters/attempts.ts';
 import type { Claims } from './adapters/claims.ts';
 import type { Graph } from './adapters/graph.ts';
 import type { Claimed, Lane } from './adapters/lane.ts';
@@ -10,6 +10,7 @@ import { type Call, settle } from './adapters/settlements.ts';
 import type { Token, Tokens } from './adapters/tokens.ts';
 import { classify, type Outcome } from './core/outcome.ts';
 import { batchLimits, type Pace } from './core/pace.ts';
+import { redactedReply } from './core/redaction.ts';
 import { requestsOf } from './core/requests.ts';
 import { requestBody } from './core/server-event.ts';
 
@@ -126,9 +127,9 @@ async function sendOnce(
   const body = requestBody(bodies, testEventCode);
   const reply = await whileOurs(errand, graph.send({ pixelId, token: token.value, body }));
   const durationMs = Math.round(performance.now() - started);
-  const redact = redactor(rows, token.value);
-  const outcome = redactOutcome(classify(reply, rows.length), redact);
-  const answer = reply.kind === 'answered' ? redact(reply.body) : null;
+  const redacted = redactedReply(reply, { bodies, token: token.value });
+  const outcome = classify(redacted, rows.length);
+  const answer = keptAnswer(redacted);
   metrics.called(lane, { outcome, events: rows.length, durationMs });
   logAnswer(log, lane, rows, { outcome, answer, durationMs });
   const attempt: Attempt = {

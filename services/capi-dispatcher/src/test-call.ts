@@ -1,8 +1,8 @@
 /** One call to Meta on an operator's request, made and read as the dispatcher makes and reads its own. */
 import { newId, sha256Hex } from '@rastro/runtime';
-import { redactor, redactOutcome } from './adapters/attempts.ts';
 import { createGraph, type GraphOptions } from './adapters/graph.ts';
 import { classify, type Outcome } from './core/outcome.ts';
+import { redactedReply } from './core/redaction.ts';
 import { requestBody, type ServerEvent } from './core/server-event.ts';
 
 export interface TestCall {
@@ -30,7 +30,8 @@ export async function callMeta(
     data_processing_options: [],
   };
   await using graph = createGraph({ ...options, timeoutMs: 5_000 });
-  const body = requestBody([JSON.stringify(event)], testEventCode);
+  const bodies = [JSON.stringify(event)];
+  const body = requestBody(bodies, testEventCode);
   const reply = await graph.send({ pixelId, token, body });
-  return redactOutcome(classify(reply, 1), redactor([], token));
+  return classify(redactedReply(reply, { bodies, token }), 1);
 }

@@ -1,6 +1,7 @@
 /** Every call to Meta, kept without anything that names a person or opens a door. */
 import type { Queryable } from '@rastro/runtime';
-import type { Outcome } from '../core/outcome.ts';
+import type { Outcome, Reply } from '../core/outcome.ts';
+import { storable } from '../core/storable-text.ts';
 import type { Claimed, Lane } from './lane.ts';
 
 export interface Attempt {
@@ -28,15 +29,20 @@ export async function recordAttempt(sql: Queryable, attempt: Attempt): Promise<v
     on conflict (id) do nothing`;
 }
 
-const shownEvents = 20;
-const shownAnswerChars = 4_000;
+const keptEvents = 20;
+const keptAnswerChars = 4_000;
+
+/** What is kept of an answer that was redacted before. */
+export function keptAnswer(reply: Reply): string | null {
+  return reply.kind === 'answered' ? storable(reply.body, keptAnswerChars) : null;
+}
 
 /** Which events with which keys: enough to see what Meta was told, not about whom. */
 export function redactRequest(rows: readonly Claimed[]): unknown {
   return {
     events: rows.length,
     test_event_code: rows[0]?.testEventCode ?? null,
-    data: rows.slice(0, shownEvents).map(({ body }) => redactEvent(body)),
+    data: rows.slice(0, keptEvents).map(({ body }) => redactEvent(body)),
   };
 }
 
@@ -54,34 +60,5 @@ function redactEvent(body: string): unknown {
 
 function redactValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(redactValue);
-  return typeof value === 'string' ? `${value.slice(0, 4)}…(${value.length})` : null;
-}
-
-/** Meta may quote what it was sent: in its answer, and so in the reason that we keep. */
-export function redactor(rows: readonly Claimed[], token: string): (text: string) => string {
-  const values = rows.slice(0, shownEvents).flatMap(({ body }) => valuesOf(body));
-  const escaped = values.map((value) => JSON.stringify(value).slice(1, -1));
-  const secrets = [...new Set([token, ...values, ...escaped])];
-  return (text) =>
-    secrets
-      .reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
-      .replaceAll(/[0-9a-f]{64}/g, '[hash]')
-      .replaceAll(/\b\d{1,3}(\.\d{1,3}){3}\b/g, '[ip]')
-      // Postgres keeps no NUL in text.
-      .replaceAll('\u0000', '')
-      .slice(0, shownAnswerChars);
-}
-
-/** @param redact from {@link redactor}. */
-export function redactOutcome(outcome: Outcome, redact: (text: string) => string): Outcome {
-  const messages = outcome.messages.map((message) =>
-    redact(typeof message === 'string' ? message : JSON.stringify(message)),
-  );
-  return { ...outcome, messages, reason: redact(outcome.reason) };
-}
-
-function valuesOf(body: string): string[] {
-  const { user_data: userData } = JSON.parse(body) as { user_data: object };
-  const values = Object.values(userData).flat() as unknown[];
-  return values.filter((value): value is string => typeof value === 'string' && value.length > 3);
+  return typeof value === 'string' ? `${storable(value, 4)}…(${value.length})` : null;
 }

@@ -3,6 +3,7 @@ import { append } from '@rastro/event-store';
 import { envelop, type EventBody } from '@rastro/events';
 import { newId, type Sql, type Transaction } from '@rastro/runtime';
 import { pauseMs } from '../core/pace.ts';
+import { storable } from '../core/storable-text.ts';
 import type { Lane, Pixel } from './lane.ts';
 
 interface PixelRow {
@@ -42,7 +43,7 @@ export async function parkPixel(
   if (state === row.state) return;
   const parkedAt = new Date().toISOString();
   const { pixelId } = pixel;
-  const data = { pixelId, code, subcode, reason: reason.slice(0, 1_024), parkedAt };
+  const data = { pixelId, code, subcode, reason: storable(reason, 1_024), parkedAt };
   await announcePixel(tx, pixel, row, { type: 'PixelParked', data });
 }
 

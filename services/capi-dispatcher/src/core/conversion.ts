@@ -1,6 +1,7 @@
 /** One logical event for Meta, and what is said in public about its fate. */
 import type { EventBody } from '@rastro/events';
 import type { SkippedReason } from './plan.ts';
+import { storable } from './storable-text.ts';
 
 export type EventName = 'PageView' | 'Purchase';
 
@@ -55,7 +56,7 @@ export function rejected(
   conversion: Conversion,
   details: Details<'ConversionRejected'>,
 ): EventBody<'ConversionRejected'> {
-  const reason = details.reason.slice(0, 1_024);
+  const reason = storable(details.reason, 1_024);
   return { type: 'ConversionRejected', data: { ...identityOf(conversion), ...details, reason } };
 }
 
@@ -63,7 +64,7 @@ export function unconfirmed(
   conversion: Conversion,
   details: Details<'ConversionUnconfirmed'>,
 ): EventBody<'ConversionUnconfirmed'> {
-  const reason = details.reason.slice(0, 256);
+  const reason = storable(details.reason, 256);
   return { type: 'ConversionUnconfirmed', data: { ...identityOf(conversion), ...details, reason } };
 }
 

@@ -5,6 +5,7 @@
  */
 import { parseJson } from '@rastro/events';
 import { classify, type Diagnosis, type Reply } from './outcome.ts';
+import { storable } from './storable-text.ts';
 
 /** One event of one pixel. Shares are percentages, 0–100. */
 export interface EventQuality {
@@ -181,7 +182,5 @@ function number(value: unknown): number | null {
 }
 
 function text(value: unknown, maxLength: number): string | null {
-  // Postgres keeps no NUL in text.
-  const clean = typeof value === 'string' ? value.replaceAll('\u0000', '') : '';
-  return clean === '' ? null : clean.slice(0, maxLength);
+  return typeof value === 'string' ? storable(value, maxLength) || null : null;
 }

@@ -7,6 +7,7 @@
  */
 import { parseJson } from '@rastro/events';
 import { adviceFor } from './advice.ts';
+import { storable } from './storable-text.ts';
 
 export type Reply =
   | {
@@ -94,9 +95,11 @@ const quotedChars = 600;
 
 function withAdvice(outcome: Outcome): Outcome {
   const { reason } = outcome;
-  const said = reason.length > quotedChars ? `${reason.slice(0, quotedChars)}…` : reason;
+  const said = reason.length > quotedChars ? `${storable(reason, quotedChars)}…` : reason;
   return { ...outcome, reason: `${said} → to mend: ${adviceFor(outcome)}` };
 }
+
+const maxReasonChars = 4_000;
 
 const nothingKnown = {
   httpStatus: null,
@@ -124,7 +127,10 @@ function diagnosisOf(
     subcode,
     fbtraceId: text(error?.['fbtrace_id']) ?? text(answer?.['fbtrace_id']),
     messages: Array.isArray(messages) ? messages : [],
-    reason: said ? `${where}: ${said}` : where + (isForeign(httpStatus, code) ? foreign : ''),
+    reason: storable(
+      said ? `${where}: ${said}` : where + (isForeign(httpStatus, code) ? foreign : ''),
+      maxReasonChars,
+    ),
   };
 }
 
@@ -141,7 +147,9 @@ function judgeSuccess(
 ): Outcome {
   const received = answer?.['events_received'];
   if (received === sent) return { ...diagnosis, kind: 'accepted', waitMs: null, reason: '' };
-  const reason = `HTTP ${diagnosis.httpStatus}: ${String(received)} of ${sent} events received`;
+  // Anything may stand there, and not everything can be made a text.
+  const count = typeof received === 'number' ? received : 'unknown how many';
+  const reason = `HTTP ${diagnosis.httpStatus}: ${count} of ${sent} events received`;
   return { ...diagnosis, kind: 'unknown', waitMs: null, reason };
 }
 
@@ -192,11 +200,13 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** As Postgres' integer holds it: Meta's codes are far smaller. */
 function integer(value: unknown): number | null {
   const number = typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
-  return typeof number === 'number' && Number.isSafeInteger(number) ? number : null;
+  const isHeld = typeof number === 'number' && Number.isInteger(number) && (number | 0) === number;
+  return isHeld ? number : null;
 }
 
 function text(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value.slice(0, 128) : null;
+  return typeof value === 'string' ? storable(value, 128) || null : null;
 }
