@@ -64,13 +64,30 @@ function parsed<T>(parse: (input: string) => T) {
 
 /** An address with one of the given schemes; a trailing slash is dropped. Never echoes the value. */
 export function address(...schemes: string[]) {
+  return parsed((input) => addressOf(input, schemes));
+}
+
+function addressOf(input: string, schemes: readonly string[]): string {
+  const isKnown = URL.canParse(input) && schemes.includes(new URL(input).protocol.slice(0, -1));
+  if (!isKnown)
+    throw new Error(
+      `must be an address that begins with ${schemes.map((s) => `${s}://`).join(' or ')}`,
+    );
+  return input.replace(/\/+$/, '');
+}
+
+/**
+ * An address to which paths are appended and which is shown to people, so it holds neither a
+ * password nor a query.
+ */
+export function plainAddress(...schemes: string[]) {
   return parsed((input) => {
-    const isKnown = URL.canParse(input) && schemes.includes(new URL(input).protocol.slice(0, -1));
-    if (!isKnown)
-      throw new Error(
-        `must be an address that begins with ${schemes.map((s) => `${s}://`).join(' or ')}`,
-      );
-    return input.replace(/\/+$/, '');
+    const base = addressOf(input, schemes);
+    const { username, password, search, hash } = new URL(base);
+    if (username !== '' || password !== '')
+      throw new Error('must hold no user and no password, for it is shown to people');
+    if (search !== '' || hash !== '') throw new Error('must end before any "?" or "#"');
+    return base;
   });
 }
 

@@ -1,5 +1,14 @@
 /** The variables that several services share, each described once. */
-import { address, masterKey, oneOf, proxyList, secret, text, wholeNumber } from './environment.ts';
+import {
+  address,
+  masterKey,
+  oneOf,
+  plainAddress,
+  proxyList,
+  secret,
+  text,
+  wholeNumber,
+} from './environment.ts';
 
 export const settings = {
   host: () => text({ default: '127.0.0.1', desc: 'address to listen on', example: '0.0.0.0' }),
@@ -69,7 +78,7 @@ export const settings = {
       example: 'loopback,10.0.0.0/8',
     }),
   metaGraphUrl: () =>
-    address(
+    plainAddress(
       'http',
       'https',
     )({

@@ -62,6 +62,30 @@ await t.test('all problems at once, each with the variable and an example', (t) 
   t.end();
 });
 
+await t.test(
+  'META_GRAPH_URL: shown to people, so it holds no password, and paths are appended',
+  (t) => {
+    const read = (META_GRAPH_URL: string) =>
+      readEnvironment({ META_GRAPH_URL }, { META_GRAPH_URL: settings.metaGraphUrl() })
+        .META_GRAPH_URL;
+    t.equal(read('https://graph.test:8443/graph/'), 'https://graph.test:8443/graph');
+    for (const input of [
+      'http://jo:hush@graph.test',
+      'http://hush@graph.test',
+      'http://:hush@graph.test',
+    ])
+      t.throws(() => read(input), { message: /META_GRAPH_URL.*no user and no password/ }, input);
+    for (const input of ['http://graph.test?key=hush', 'http://graph.test/#hush'])
+      t.throws(() => read(input), { message: /META_GRAPH_URL.*must end before/ }, input);
+    try {
+      read('http://jo:hush@graph.test');
+    } catch (error) {
+      t.notMatch(String(error), 'hush', 'and it is not echoed');
+    }
+    t.end();
+  },
+);
+
 await t.test('TRUSTED_PROXIES: what Fastify would not understand is told at start', (t) => {
   const read = (input: string) =>
     readEnvironment({ ...good, TRUSTED_PROXIES: input }, specs).TRUSTED_PROXIES;
