@@ -164,7 +164,11 @@ function attemptLines(attempt: Explained['calls'][number]): string[] {
       code === null ? '' : `, code ${code}`
     }, ${events} in the request${trace}${told}`,
     ...(attempt.reason === null ? [] : [`    ${attempt.reason}`]),
-    ...(attempt.request === null ? [] : [`    sent   ${JSON.stringify(attempt.request)}`]),
+    `    sent   ${attempt.request === null ? unkept(events) : JSON.stringify(attempt.request)}`,
     ...(attempt.answer === null ? [] : [`    answer ${attempt.answer}`]),
   ];
 }
+
+/** Of a call with many events only the first are kept with it; the others' bodies are the ledger's. */
+const unkept = (events: number): string =>
+  `one of ${events} events in this call: its frozen body, under "sent" above unless made anew since`;

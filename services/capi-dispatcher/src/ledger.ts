@@ -54,7 +54,8 @@ async function explain(sql: Sql, row: LedgerRow) {
   const { body, version: _ofTheStream, ...rest } = row;
   const own = attempts.map(({ request, ...attempt }) => ({
     ...attempt,
-    // Of a batch only this event; of a large one the first few were kept, and it may be none.
+    // Of a batch only this event; of a large one the first few were kept, and it may be none: what
+    // went is its frozen body, which is told as `sent`.
     request: request.data?.find(({ event_id: eventId }) => eventId === row.eventId) ?? null,
   }));
   return { ...rest, sent: body === null ? null : redacted(row, body), calls: own };
