@@ -3,50 +3,51 @@ import type { ListedRow } from '@rastro/capi-dispatcher/ledger-rows';
 
 type Exported = ListedRow & { readonly body?: string | null };
 
-function fieldsOf(row: Exported, hasBodies: boolean) {
-  const time = (date: Date | null): string | null => date?.toISOString() ?? null;
-  return {
-    conversion_id: row.id,
-    workspace: row.workspaceId,
-    pixel: row.pixelId,
-    pool: row.poolId,
-    event: row.eventName,
-    event_id: row.eventId,
-    tracking_token: row.trackingToken,
-    payment_id: row.paymentId,
-    state: row.state,
-    reason: row.reason,
-    attempts: row.attempts,
-    event_time: row.eventTime,
-    created_at: time(row.createdAt),
-    due_at: time(row.dueAt),
-    first_attempt_at: time(row.firstAttemptAt),
-    unknown_since: time(row.unknownSince),
-    accepted_at: time(row.acceptedAt),
-    updated_at: time(row.updatedAt),
-    http_status: row.httpStatus,
-    code: row.code,
-    subcode: row.subcode,
-    fbtrace_id: row.fbtraceId,
-    match_keys: row.matchKeys,
-    complaints: row.complaints,
-    test_event_code: row.testEventCode,
-    is_forced: row.isForced,
-    ...(hasBodies ? { body: row.body ?? null } : {}),
-  };
-}
+const time = (date: Date | null): string | null => date?.toISOString() ?? null;
+
+const columns: Readonly<Record<string, (row: Exported) => unknown>> = {
+  conversion_id: (row) => row.id,
+  workspace: (row) => row.workspaceId,
+  pixel: (row) => row.pixelId,
+  pool: (row) => row.poolId,
+  event: (row) => row.eventName,
+  event_id: (row) => row.eventId,
+  tracking_token: (row) => row.trackingToken,
+  payment_id: (row) => row.paymentId,
+  state: (row) => row.state,
+  reason: (row) => row.reason,
+  attempts: (row) => row.attempts,
+  event_time: (row) => row.eventTime,
+  created_at: (row) => time(row.createdAt),
+  due_at: (row) => time(row.dueAt),
+  first_attempt_at: (row) => time(row.firstAttemptAt),
+  unknown_since: (row) => time(row.unknownSince),
+  accepted_at: (row) => time(row.acceptedAt),
+  updated_at: (row) => time(row.updatedAt),
+  http_status: (row) => row.httpStatus,
+  code: (row) => row.code,
+  subcode: (row) => row.subcode,
+  fbtrace_id: (row) => row.fbtraceId,
+  match_keys: (row) => row.matchKeys,
+  complaints: (row) => row.complaints,
+  test_event_code: (row) => row.testEventCode,
+  is_forced: (row) => row.isForced,
+};
+
+const withBody: typeof columns = { ...columns, body: (row) => row.body ?? null };
 
 /** NDJSON, or CSV (RFC 4180, lists as JSON) with its header. */
 export async function* exportLines(
   pages: AsyncIterable<readonly Exported[]>,
   { isCsv, hasBodies }: { readonly isCsv: boolean; readonly hasBodies: boolean },
 ): AsyncGenerator<string> {
-  let isFirst = isCsv;
+  const shown = hasBodies ? withBody : columns;
+  // Also where nothing follows it.
+  if (isCsv) yield `${Object.keys(shown).join(',')}\r\n`;
   for await (const rows of pages) {
-    const records = rows.map((row) => fieldsOf(row, hasBodies));
-    const [first] = records;
-    if (isFirst && first) yield `${Object.keys(first).join(',')}\r\n`;
-    isFirst = false;
+    const records = rows.map((row) =>
+      Object.fromEntries(Object.entries(shown).map(([name, of]) => [name, of(row)])),
+    );
     yield records.map((record) => (isCsv ? csvLine(record) : jsonLine(record))).join('');
   }
 }
@@ -59,6 +60,9 @@ function csvLine(record: object): string {
 
 function csvField(value: unknown): string {
   if (value === null) return '';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const text = typeof value === 'string' ? withoutFormula(value) : JSON.stringify(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
+
+/** A spreadsheet would reckon what begins so, and the text may be a stranger's. */
+const withoutFormula = (text: string): string => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);

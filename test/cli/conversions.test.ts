@@ -124,6 +124,34 @@ await t.test('list, show and export', async (t) => {
   t.match(records, [{ event_id: `evt_${tokenOf(1)}`, body: /177/ }, { state: 'accepted' }]);
 });
 
+await t.test("others' words are no commands to a terminal or a spreadsheet", async (t) => {
+  const reason = '=HYPERLINK("x")\u001b[2J\u009b1m\r\n  state           accepted\u202e';
+  const id = await addRow(6, { state: 'expired', reason, attemptedHoursAgo: 1 });
+  await sql`
+    insert into attempts (id, workspace_id, pixel_id, event_name, conversion_ids, started_at,
+      duration_ms, outcome, request, reason)
+    values (${newId()}, 'demo', ${pixel}, 'PageView', ${[newId(), newId(), id]}::uuid[], now(), 5,
+      'rejected', '{"data":[]}', ${reason})`;
+  const filter = ['--reason', 'HYPERLINK'];
+  const [listed, shown, json, csv, none] = await Promise.all([
+    conversions('list', ...filter),
+    conversions('show', tokenOf(6)),
+    conversions('list', ...filter, '--json'),
+    conversions('export', '--csv', ...filter),
+    conversions('export', '--csv', '--state', 'dead'),
+  ]);
+  for (const { output } of [listed, shown, json]) {
+    t.match(output, 'HYPERLINK');
+    t.notMatch(output, /(?!\n)[\p{Cc}\p{Bidi_Control}]|^ +state +accepted/mu);
+  }
+  t.equal(listed.output.trimEnd().split('\n').length, 2, 'a row is a line');
+  t.match(JSON.parse(json.output), [{ reason }], 'for programs nothing is lost');
+  t.match(csv.output, /,"'=HYPERLINK\(""x""\)/);
+  t.match(none.output, /^conversion_id,.*,is_forced\r\n$/, 'a header without rows');
+  t.match(shown.output, /sent +one of 3 events in this call: its frozen body, under "sent"/);
+  await sql`delete from conversions where id = ${id}`;
+});
+
 await t.test('before it sends again it says what Meta would make of it', async (t) => {
   const [told, dry, retried] = await Promise.all([
     conversions('replay', '--pixel', pixel),

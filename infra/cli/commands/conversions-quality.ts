@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connectPostgres, type Sql } from '@rastro/runtime';
 import type { Command } from 'commander';
 import { connection } from '../connection.ts';
-import { printJson, printRows, say, sayAside } from '../output.ts';
+import { printJson, printRows, say, sayAside, sayLines } from '../output.ts';
 
 /** @see Meta, "Dataset Quality API": the score that it recommends, and its goal for coverage. */
 const recommendedScore = 6;
@@ -234,13 +234,17 @@ function printDetails(pixelId: string, event: StoredEvent): void {
       `${key} (browser ${percent(browser) || '–'}, server ${percent(server) || '–'}, joined ${percent(joined) || '–'})`,
   );
   say('');
-  say(`${pixelId} ${event.eventName}`);
-  if (keys.length > 0) say(`  keys: ${keys.join(', ')}`);
-  if (joins.length > 0) say(`  deduplication: ${joins.join(', ')}`);
+  sayLines([
+    `${pixelId} ${event.eventName}`,
+    ...(keys.length > 0 ? [`  keys: ${keys.join(', ')}`] : []),
+    ...(joins.length > 0 ? [`  deduplication: ${joins.join(', ')}`] : []),
+  ]);
   for (const { name, description, solution, percentage, affected, total } of event.diagnostics) {
     const share = `${percent(percentage) || 'some'}: ${affected ?? '?'} of ${total ?? '?'} events`;
-    say(`  ${name} (${share})`);
-    if (description !== null) say(`    ${description}`);
-    if (solution !== null) say(`    Meta's solution: ${solution}`);
+    sayLines([
+      `  ${name} (${share})`,
+      ...(description === null ? [] : [`    ${description}`]),
+      ...(solution === null ? [] : [`    Meta's solution: ${solution}`]),
+    ]);
   }
 }

@@ -8,7 +8,7 @@ import { addFilterOptions, filterOf, type FilterOptions } from '../conversions-f
 import { sendAgain } from '../conversions-again.ts';
 import { countRow, explainLines, listRow } from '../conversions-words.ts';
 import { withLedger } from '../ledger-connection.ts';
-import { misuse, printJson, printRows, say, sayAside } from '../output.ts';
+import { misuse, printJson, printRows, say, sayAside, sayLines } from '../output.ts';
 import { addConversionsQuality } from './conversions-quality.ts';
 
 export function addConversionsCommands(program: Command): void {
@@ -59,7 +59,10 @@ function addAgainCommands(conversions: Command): void {
     addFilterOptions(command)
       .option('--all', 'without any filter')
       .option('--force', 'also what Meta would count twice (48 h) or refuse (7 days), each alone')
-      .option('--dry-run', 'prints the exact requests and changes nothing')
+      .option(
+        '--dry-run',
+        'prints the exact requests, which say who people are, and changes nothing',
+      )
       .option('--yes', 'does not ask')
       .option('--json');
   }
@@ -95,7 +98,7 @@ async function show(id: string, { json = false }: { json?: boolean }): Promise<v
     if (found.length === 0) process.exitCode = 1;
     if (json) return printJson(found);
     if (found.length === 0) return say(`The ledger has nothing under ${id}.`);
-    say(found.map((row) => explainLines(row).join('\n')).join('\n\n'));
+    found.forEach((row, index) => sayLines([...(index > 0 ? [''] : []), ...explainLines(row)]));
   });
 }
 
