@@ -44,7 +44,15 @@ const folders = [
   eventStoreMigrations,
   { name: 'service', path: join(import.meta.dirname, '../migrations') },
 ];
-const tables = ['conversions', 'attempts', 'journeys', 'orders', 'pixels', 'quality_reads'];
+const tables = [
+  'conversions',
+  'attempts',
+  'journeys',
+  'orders',
+  'pixels',
+  'dataset_quality',
+  'quality_reads',
+];
 
 /** Tells Meta about clicks and purchases, each once, and the others what Meta said. */
 export async function startService(config: Config, log: Logger): Promise<RunningService> {

@@ -55,8 +55,9 @@ export interface PurchaseKnowledge {
 
 /**
  * Trigger `paid`: now. Trigger `delivery`: a moment after the page was viewed, so that the browser's
- * copy comes first, at the latest `purchaseGraceMinutes` after payment. A click that exists but has not been seen yet is waited
- * for a little, since it says who the person is and whether they consented.
+ * copy comes first, at the latest `purchaseGraceMinutes` after payment. A click that exists but has
+ * not been seen yet is waited for a little, since it says who the person is and whether they
+ * consented.
  */
 export function planPurchase(knowledge: PurchaseKnowledge, nowMs: number): Plan {
   const { order, journey, pools, missingClickHoldMs, browserFirstHoldMs } = knowledge;
