@@ -46,7 +46,7 @@ const leftWords: Readonly<Record<WhyLeft, string>> = {
   waits_for_its_time: 'waits for the browser, the delivery page or the grace; goes by itself',
   already_due: 'is due already; the dispatcher takes it up by itself',
   belongs_to_retry: 'Meta does not have it, or it goes again by itself: rastro conversions retry',
-  belongs_to_replay: 'was sent or skipped before: rastro conversions replay',
+  belongs_to_replay: 'was sent, skipped or given up before: rastro conversions replay',
   never: 'is never sent, whoever asks: no consent, not a person, or nobody to match',
   still_skipped: 'would be skipped again',
 };

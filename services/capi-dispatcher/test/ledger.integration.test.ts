@@ -162,7 +162,8 @@ await t.test('older than 7 days: refused by us, and by Meta when forced, alone',
   await untilState(old.pageViewId, 'expired');
   const [young = ''] = await accepted(pool, 1);
   t.same(await previewed(wishOf('replay', pool)), { again: 1, 'refused too_old': 1 });
-  await sendAgain(wishOf('retry', pool));
+  const retried = await sendAgain(wishOf('retry', pool, { isForced: true }));
+  t.same(retried, { again: 0, probed: 0, missed: 0 }, 'what asks nobody is not for these');
   await sendAgain(wishOf('replay', pool, { isForced: true }));
   await untilState(old.pageViewId, 'rejected');
   await copiesOf(young, 2);

@@ -68,7 +68,7 @@ export type Verdict =
 
 /** The states that each command is for; rows in others are left alone. */
 export const statesOf: Readonly<Record<Command, readonly ConversionState[]>> = {
-  retry: ['rejected', 'due', 'unconfirmed', 'parked', 'dead', 'expired'],
+  retry: ['rejected', 'due', 'unconfirmed', 'parked'],
   replay: ['accepted', 'dead', 'expired', 'skipped'],
 };
 

@@ -50,8 +50,8 @@ await t.test('every state, retried and replayed within the hour', async (t) => {
     rejected: ['due isComposedAnew isBegunAnew', 'belongs_to_retry'],
     unconfirmed: ['unconfirmed isRepeat', 'belongs_to_retry'],
     parked: ['probe', 'belongs_to_retry'],
-    expired: ['refused too_old', 'refused too_old'],
-    dead: ['refused counts_twice', 'refused counts_twice'],
+    expired: ['belongs_to_replay', 'refused too_old'],
+    dead: ['belongs_to_replay', 'refused counts_twice'],
     skipped: ['belongs_to_replay', 'still_skipped'],
   };
   for (const state of conversionStates) {
@@ -82,10 +82,14 @@ await t.test('the 48 hours count only for what Meta may have', async (t) => {
 
 await t.test('the 7 days count for all, and force overrules both, alone', async (t) => {
   const old = { nowMs: bornMs + maxAgeMs + 1 };
-  for (const state of ['rejected', 'due', 'parked', 'expired'] as const) {
+  for (const state of ['rejected', 'due', 'parked'] as const) {
     t.equal(told(judged('retry', rowIn(state), old)), 'refused too_old', state);
   }
+  t.equal(told(judged('replay', rowIn('expired'), old)), 'refused too_old');
   const forced = { ...old, isForced: true };
+  for (const state of ['dead', 'expired'] as const) {
+    t.equal(told(judged('retry', rowIn(state), forced)), 'belongs_to_replay', `${state}, forced`);
+  }
   t.equal(
     told(judged('replay', rowIn('accepted'), forced)),
     'due isForced isBegunAnew isWindowNew counts_twice too_old',
