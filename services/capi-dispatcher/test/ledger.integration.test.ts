@@ -102,6 +102,31 @@ await t.test('an accepted event goes once more, the same byte for byte', async (
   t.match(shown?.sent, { event_id: purchaseId, user_data: { client_ip_address: /^2804…/ } });
 });
 
+await t.test(
+  'a test code that is taken out of the catalog goes with nothing any more',
+  async (t) => {
+    const pool = await pools.add({ testEventCode: 'TEST1' });
+    const { click, signals, pageViewId } = journeyOf(pool);
+    await graph.fault(pool.pixelId, { times: 1, action: { acceptThenDrop: true } });
+    await publish(click, signals);
+    await untilState(pageViewId, 'accepted');
+    const codesOf = async () =>
+      (await graph.requests(pool.pixelId)).map(({ testEventCode }) => testEventCode);
+    t.same(await codesOf(), ['TEST1', 'TEST1'], 'a repeat has it while the catalog has');
+    await pools.change(pool, { testEventCode: null });
+    await eventually(async () => {
+      const { item } = catalog.list('pool').find(({ item: { id } }) => id === pool.pool.id) ?? {};
+      if (item?.meta.testEventCode !== null) throw new Error('the catalog is not known yet');
+    });
+    const planned = await plannedFor(wishOf('replay', pool));
+    t.notMatch(planned[0]?.body, 'TEST1', 'nor in a dry run');
+    await sendAgain(wishOf('replay', pool));
+    const copies = await copiesOf(pageViewId, 3);
+    t.same(copies[0], copies[2], 'the event itself is the same');
+    t.same(await codesOf(), ['TEST1', 'TEST1', null]);
+  },
+);
+
 await t.test('a rejected event is made anew of what is known by now', async (t) => {
   const pool = await pools.add();
   const { click, signals, pageViewId } = journeyOf(pool);

@@ -145,6 +145,13 @@ function poolsOf(nats: Nats, sandbox: Sandbox) {
       await put(pool, 1);
       return { pool, pixelId, token };
     },
+    /** What is given, and of the rest what the pool had when it was added. */
+    change({ pool }: TestPool, meta: Partial<Meta>): Promise<void> {
+      return put({ ...pool, meta: { ...pool.meta, ...meta } }, 2);
+    },
+    /** Out of the catalog. */
+    remove: ({ pool }: TestPool): Promise<void> =>
+      putCatalog(nats, 'demo', [{ kind: 'pool', id: pool.id, data: null, version: 2 }]),
     async changeToken({ pool, pixelId }: TestPool, token: string): Promise<void> {
       knowToken(pixelId, token);
       const accessToken = sealSecret(testMasterKey, `pool/${pool.id}/meta/accessToken`, token);

@@ -2,6 +2,7 @@
 import type { Queryable } from '@rastro/runtime';
 import { initialJourney, type Journey } from '../core/journey.ts';
 import type { Order } from '../core/order.ts';
+import type { Conversion } from '../core/conversion.ts';
 import type { Pool } from '../core/plan.ts';
 import { pageViewEvent, purchaseEvent, type ServerEvent } from '../core/server-event.ts';
 import { hasMatchKeys } from '../core/user-data.ts';
@@ -18,6 +19,7 @@ export interface ComposeOptions {
 
 export interface Frozen {
   readonly body: string;
+  /** Not frozen: the pool's as it is now, for it stands beside the events and not in them. */
   readonly testEventCode: string | null;
   readonly matchKeys: readonly string[];
   readonly complaints: readonly Complaint[];
@@ -32,23 +34,20 @@ export async function composeAll(
   const fresh = rows.filter(({ body }) => body === null);
   const journeys = await loadJourneys(tx, fresh);
   const orders = await loadOrders(tx, fresh);
+  const poolOf = poolFinder(options.pools);
   const nowSeconds = Math.floor(Date.now() / 1_000);
   const frozen = new Map<string, Frozen>();
   for (const row of rows) {
+    // Meta counts what comes with a code all the same: no repeat may keep one that is taken out.
+    const testEventCode = poolOf(row)?.meta.testEventCode || null;
     if (row.body !== null) {
-      const { body, testEventCode, matchKeys, complaints } = row;
-      frozen.set(row.id, {
-        body,
-        testEventCode,
-        matchKeys: matchKeys ?? [],
-        complaints: complaints ?? [],
-      });
+      const { body, matchKeys, complaints } = row;
+      const known = { matchKeys: matchKeys ?? [], complaints: complaints ?? [] };
+      frozen.set(row.id, { body, testEventCode, ...known });
       continue;
     }
     const event = compose(row, journeys, orders, options.deliveryUrl);
     if (!event || !hasMatchKeys(event.user_data)) continue;
-    const pool = options.pools(row.workspaceId).find(({ id }) => id === row.poolId);
-    const testEventCode = pool?.meta.testEventCode || null;
     const matchKeys = Object.keys(event.user_data);
     const complaints = lint(event, {
       nowSeconds,
@@ -59,6 +58,17 @@ export async function composeAll(
     frozen.set(row.id, { body: JSON.stringify(event), testEventCode, matchKeys, complaints });
   }
   return frozen;
+}
+
+/** Pools by id; a workspace's are looked up once, however many of its rows ask. */
+function poolFinder(pools: ComposeOptions['pools']) {
+  const known = new Map<string, ReadonlyMap<string, Pool>>();
+  return ({ workspaceId, poolId }: Pick<Conversion, 'workspaceId' | 'poolId'>) => {
+    const own =
+      known.get(workspaceId) ?? new Map(pools(workspaceId).map((pool) => [pool.id, pool]));
+    known.set(workspaceId, own);
+    return own.get(poolId ?? '');
+  };
 }
 
 function compose(

@@ -16,6 +16,7 @@ export interface Lane extends Pixel {
 export interface Claimed extends Attempted {
   /** The event's JSON, frozen. */
   readonly body: string;
+  /** By the catalog, at this claim. */
   readonly testEventCode: string | null;
   readonly matchKeys: readonly string[];
   readonly complaints: readonly Complaint[];
@@ -30,6 +31,7 @@ export interface StoredConversion extends Conversion {
   readonly firstAttemptAt: Date | null;
   readonly unknownSince: Date | null;
   readonly body: string | null;
+  /** With which it was last sent. */
   readonly testEventCode: string | null;
   readonly matchKeys: string[] | null;
   readonly complaints: Complaint[] | null;

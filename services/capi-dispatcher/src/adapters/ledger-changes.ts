@@ -92,7 +92,6 @@ async function write(tx: Transaction, decided: readonly Decided[]): Promise<void
       unknown_since = case when is_window then null
         when is_repeat then coalesce(unknown_since, accepted_at, now()) else unknown_since end,
       body = case when not is_composed then body end,
-      test_event_code = case when not is_composed then test_event_code end,
       match_keys = case when not is_composed then match_keys end,
       complaints = case when not is_composed then complaints end,
       attempts = case when is_begun then 0 else attempts end,
