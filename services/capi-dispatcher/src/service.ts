@@ -118,7 +118,7 @@ function startSending(
   const deliveryUrl = `${publicOrigin}/delivery/`;
   const onComposed: ComposeOptions['onComposed'] = (row, complaints) =>
     metrics.composed(row, complaints);
-  const claims = createClaims({ sql, dispatcherId, pace, pools, deliveryUrl, onComposed });
+  const claims = createClaims({ sql, log, dispatcherId, pace, pools, deliveryUrl, onComposed });
   const api = stack.use(
     createQualityApi({ url: graphUrl, version: graphVersion, timeoutMs: callTimeoutMs }),
   );

@@ -127,6 +127,20 @@ async function copiesOf(eventId: string): Promise<unknown[]> {
       update conversions set first_attempt_at = now() - interval '49 hours'
       where event_id = ${unknown}`;
     await untilState(unknown, 'dead');
+    const [, unclear, end] = await said(pool.pixelId);
+    t.same([unclear, end], ['ConversionUnconfirmed', 'ConversionRejected'], 'and the others know');
+    const [told] = await sql<{ data: object }[]>`
+      select event->'data' as data from events
+      where event->'data'->>'eventId' = ${unknown} order by global_position desc limit 1`;
+    t.match(told?.data, { httpStatus: null, reason: 'the outcome stayed unknown for 48 hours' });
+    const alarmed = world.logged().filter(({ pixelId }) => pixelId === pool.pixelId);
+    t.match(
+      alarmed.filter(({ code }) => code?.startsWith('CONVERSIONS')),
+      [
+        { level: 50, code: 'CONVERSIONS_EXPIRED', events: 1, eventIds: [old.pageViewId] },
+        { level: 50, code: 'CONVERSIONS_DEAD', events: 1, eventIds: [unknown] },
+      ],
+    );
     t.equal((await graph.requests(pool.pixelId)).length, 1, 'not repeated after 48 hours');
   });
 }

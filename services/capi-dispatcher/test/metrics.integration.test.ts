@@ -55,6 +55,18 @@ await t.test('what became of events is on the page', async (t) => {
   await publish(sampleEvent('ClickTracked', { ...robot.click.data, trafficClass: 'bot' }));
   await untilState(robot.pageViewId, 'skipped');
   await untilOnPage(`rastro_conversions_skipped_total{${view},reason="not_human"} 1`);
+  // What nobody can be matched by was planned, and is found out when it is to be sent.
+  const nobody = journeyOf(pool);
+  const unnamed = { ...nobody.paid.data, trackingToken: null, telegramUserId: null };
+  await publish(sampleEvent('PaymentPaid', unnamed));
+  t.equal((await untilState(nobody.purchaseId, 'skipped')).reason, 'no_match_keys');
+  await untilOnPage(`rastro_conversions_skipped_total{${sale},reason="no_match_keys"} 1`);
+
+  const old = journeyOf(pool);
+  const clickedAt = new Date(Date.now() - 8 * 86_400_000).toISOString();
+  await publish(sampleEvent('ClickTracked', { ...old.click.data, clickedAt }));
+  await untilState(old.pageViewId, 'expired');
+  await untilOnPage(`rastro_conversions_outcomes_total{${view},outcome="expired"} 1`);
   t.notOk(
     (await read()).some((line) => /EAA|evt_|purchase_/.test(line)),
     'and nothing of anybody',

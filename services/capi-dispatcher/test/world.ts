@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { eventStoreMigrations } from '@rastro/event-store';
 import type { CatalogItem, RastroEvent } from '@rastro/events';
 import { connectNats, ensureStreams, type Nats, publishEvent } from '@rastro/messaging';
-import { newId, type RunningService, sealSecret, type Sql } from '@rastro/runtime';
+import { createLogger, newId, type RunningService, sealSecret, type Sql } from '@rastro/runtime';
 import {
   type EventGroup,
   type FaultRule,
@@ -56,6 +56,9 @@ export async function startWorld() {
     await migratedDatabase(servers, { schema: 'capi', folders }),
   );
   const log = testLog();
+  const lines: string[] = [];
+  const stream = { write: (line: string) => void lines.push(line) };
+  const kept = createLogger({ level: 'info', stream });
   const nats = stack.use(await connectNats({ url: servers.nats.url, name: 'test', log }));
   await ensureStreams(nats);
   const world = { bots: [], pixels: [], pixAccounts: [] };
@@ -81,7 +84,9 @@ export async function startWorld() {
     graph: graphOf(sandbox),
     pools: poolsOf(nats, sandbox),
     start: (changes: Partial<Config> = {}): Promise<RunningService> =>
-      startService({ ...config, pace: { ...config.pace, ...testPace }, ...changes }, log),
+      startService({ ...config, pace: { ...config.pace, ...testPace }, ...changes }, kept),
+    /** What dispatchers of this process have said, oldest first. */
+    logged: (): LogLine[] => lines.map((line) => JSON.parse(line) as LogLine),
     publish: async (...events: RastroEvent[]): Promise<void> => {
       for (const event of events) await publishEvent(nats, event);
     },
@@ -90,6 +95,14 @@ export async function startWorld() {
       eventually(() => rowIn(sql, eventId, state), { timeoutMs }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** As an alarm reads it. */
+export interface LogLine {
+  readonly level: number;
+  readonly msg: string;
+  readonly code?: string;
+  readonly pixelId?: string;
 }
 
 export interface LedgerRow {

@@ -1,13 +1,13 @@
 /** Leases on rows of the ledger: whoever holds one is alone in sending that row. */
-import type { Sql, Transaction } from '@rastro/runtime';
-import { rejected } from '../core/conversion.ts';
-import { type Pace, triage } from '../core/pace.ts';
-import { announce } from './announce.ts';
+import type { Logger, Sql, Transaction } from '@rastro/runtime';
+import type { Pace } from '../core/pace.ts';
+import { endHopeless, skip } from './closures.ts';
 import { composeAll, type ComposeOptions } from './compose.ts';
-import { attemptedOf, type Claimed, type Lane, type StoredConversion } from './lane.ts';
+import { attemptedOf, type Claimed, columns, type Lane, type StoredConversion } from './lane.ts';
 
 export interface ClaimOptions extends ComposeOptions {
   readonly sql: Sql;
+  readonly log: Logger;
   /** Names this dispatcher in `locked_by`; another one after a restart. */
   readonly dispatcherId: string;
   readonly pace: Pick<Pace, 'leaseMs'>;
@@ -78,12 +78,6 @@ export function createClaims(options: ClaimOptions): Claims {
   };
 }
 
-export function columns(tx: Transaction) {
-  return tx`id, workspace_id, pixel_id, pool_id, event_name, event_id, tracking_token, payment_id,
-    event_time, attempts, first_attempt_at, unknown_since, body, test_event_code, match_keys,
-    complaints, is_forced, version`;
-}
-
 /** Before the call, and committed before it: what is about to be sent, and by whom. */
 async function lease(
   tx: Transaction,
@@ -91,24 +85,10 @@ async function lease(
   options: ClaimOptions,
 ): Promise<Claimed[]> {
   if (rows.length === 0) return [];
-  const nowMs = Date.now();
-  const verdicts = Map.groupBy(rows, (row) =>
-    triage(
-      {
-        eventTimeSeconds: row.eventTime,
-        firstAttemptAtMs: row.firstAttemptAt?.getTime() ?? null,
-        unknownSinceMs: row.unknownSince?.getTime() ?? null,
-        isForced: row.isForced,
-      },
-      nowMs,
-    ),
-  );
-  await expire(tx, verdicts.get('expired') ?? []);
-  await close(tx, verdicts.get('dead') ?? [], 'dead', 'the outcome stayed unknown for 48 hours');
-  const sendable = verdicts.get('send') ?? [];
+  const sendable = await endHopeless(tx, rows, options.log);
   const frozen = await composeAll(tx, sendable, options);
   const unmatched = sendable.filter(({ id }) => !frozen.has(id));
-  await close(tx, unmatched, 'skipped', 'no_match_keys');
+  await skip(tx, unmatched, 'no_match_keys');
   const claimed = sendable.flatMap((row): Claimed[] => {
     const body = frozen.get(row.id);
     return body
@@ -130,27 +110,4 @@ async function lease(
 
 function frozenOf({ id, body, testEventCode, matchKeys, complaints }: Claimed) {
   return { id, body, testEventCode, matchKeys, complaints };
-}
-
-async function expire(tx: Transaction, rows: readonly StoredConversion[]): Promise<void> {
-  const reason = 'older than 7 days: Meta would refuse it and all that is sent with it';
-  const complaint = { httpStatus: null, code: null, subcode: null, reason };
-  await close(tx, rows, 'expired', reason);
-  const rejectedAt = new Date().toISOString();
-  await announce(
-    tx,
-    rows.map((row) => ({ ...row, event: rejected(row, { ...complaint, rejectedAt }) })),
-  );
-}
-
-async function close(
-  tx: Transaction,
-  rows: readonly StoredConversion[],
-  state: 'expired' | 'dead' | 'skipped',
-  reason: string,
-): Promise<void> {
-  if (rows.length === 0) return;
-  await tx`
-    update conversions set state = ${state}, reason = ${reason}, updated_at = now()
-    where id = any(${rows.map(({ id }) => id)}::uuid[])`;
 }

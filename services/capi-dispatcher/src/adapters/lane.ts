@@ -1,3 +1,4 @@
+import type { Transaction } from '@rastro/runtime';
 import type { Conversion, EventName } from '../core/conversion.ts';
 import type { Attempted } from '../core/aftermath.ts';
 import type { Complaint } from '../core/lint.ts';
@@ -42,4 +43,11 @@ export interface StoredConversion extends Conversion {
 export function attemptedOf(row: StoredConversion): Attempted {
   const { eventTime, unknownSince } = row;
   return { ...row, eventTimeSeconds: eventTime, unknownSinceMs: unknownSince?.getTime() ?? null };
+}
+
+/** Those of a {@link StoredConversion}. */
+export function columns(tx: Transaction) {
+  return tx`id, workspace_id, pixel_id, pool_id, event_name, event_id, tracking_token, payment_id,
+    event_time, attempts, first_attempt_at, unknown_since, body, test_event_code, match_keys,
+    complaints, is_forced, version`;
 }

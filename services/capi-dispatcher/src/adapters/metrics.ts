@@ -7,6 +7,7 @@ import {
   type Registry,
   type Sql,
 } from '@rastro/runtime';
+import { endOf } from '../core/conversion.ts';
 import type { Complaint } from '../core/lint.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Lane } from './lane.ts';
@@ -67,7 +68,7 @@ function countCalls(registry: Registry): Metrics['called'] {
 
 /**
  * Counted as they are published, so that a day of the ledger need not be counted at each scrape.
- * Unconfirmed per million is `unconfirmed` over `accepted` and `rejected`; see the README.
+ * Unconfirmed per million is `unconfirmed` over all the others; see the README.
  */
 function countOutcomes(registry: Registry): Metrics['announced'] {
   const outcomes = new Counter({
@@ -82,15 +83,11 @@ function countOutcomes(registry: Registry): Metrics['announced'] {
     labelNames: ['pixel', 'event', 'reason'],
     registers: [registry],
   });
-  const outcomeOf: Readonly<Record<string, string>> = {
-    ConversionAccepted: 'accepted',
-    ConversionRejected: 'rejected',
-    ConversionUnconfirmed: 'unconfirmed',
-  };
   return (events) => {
-    for (const { type, data } of events) {
-      const outcome = outcomeOf[type];
-      if (outcome !== undefined && 'pixelId' in data && 'eventName' in data) {
+    for (const event of events) {
+      const outcome = outcomeOf(event);
+      const { type, data } = event;
+      if (outcome !== null && 'pixelId' in data && 'eventName' in data) {
         outcomes.inc({ pixel: data.pixelId ?? '', event: data.eventName, outcome });
       } else if (type === 'ConversionScheduled' && data.skippedReason !== null) {
         const { pixelId, eventName, skippedReason } = data;
@@ -98,6 +95,12 @@ function countOutcomes(registry: Registry): Metrics['announced'] {
       }
     }
   };
+}
+
+function outcomeOf({ type, data }: RastroEvent): string | null {
+  if (type === 'ConversionAccepted') return 'accepted';
+  if (type === 'ConversionUnconfirmed') return 'unconfirmed';
+  return type === 'ConversionRejected' ? endOf(data) : null;
 }
 
 interface LaneAge {

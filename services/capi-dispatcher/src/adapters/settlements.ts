@@ -5,8 +5,7 @@ import type { Outcome } from '../core/outcome.ts';
 import type { Pace } from '../core/pace.ts';
 import { record } from './announce.ts';
 import { type Attempt, recordAttempt } from './attempts.ts';
-import { columns } from './claims.ts';
-import { attemptedOf, type Claimed, type Lane, type StoredConversion } from './lane.ts';
+import { attemptedOf, type Claimed, columns, type Lane, type StoredConversion } from './lane.ts';
 import { clearThrottle, parkPixel, pausePixel, resumePixel } from './pixels.ts';
 
 export interface SettlementOptions {

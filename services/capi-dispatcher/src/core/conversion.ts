@@ -1,5 +1,5 @@
 /** One logical event for Meta, and what is said in public about its fate. */
-import type { EventBody } from '@rastro/events';
+import type { DataOf, EventBody } from '@rastro/events';
 import type { SkippedReason } from './plan.ts';
 import { storable } from './storable-text.ts';
 
@@ -58,6 +58,36 @@ export function rejected(
 ): EventBody<'ConversionRejected'> {
   const reason = storable(details.reason, 1_024);
   return { type: 'ConversionRejected', data: { ...identityOf(conversion), ...details, reason } };
+}
+
+/** Why we give up an event by ourselves. */
+const endings = {
+  expired: 'older than 7 days: Meta would refuse it and all that is sent with it',
+  dead: 'the outcome stayed unknown for 48 hours',
+} as const;
+
+export type Ending = keyof typeof endings;
+
+export const reasonOf = (ending: Ending): string => endings[ending];
+
+/** Meta has given no verdict, and will not be asked for one. */
+export function givenUp(
+  conversion: Conversion,
+  ending: Ending,
+  rejectedAt: string,
+): EventBody<'ConversionRejected'> {
+  const unanswered = { httpStatus: null, code: null, subcode: null };
+  return rejected(conversion, { ...unanswered, reason: reasonOf(ending), rejectedAt });
+}
+
+/** Whether Meta refused it or we gave it up: of the latter no answer of Meta's is told. */
+export function endOf({
+  httpStatus,
+  reason,
+}: Pick<DataOf<'ConversionRejected'>, 'httpStatus' | 'reason'>): Ending | 'rejected' {
+  if (httpStatus !== null) return 'rejected';
+  if (reason === endings.dead) return 'dead';
+  return reason === endings.expired ? 'expired' : 'rejected';
 }
 
 export function unconfirmed(

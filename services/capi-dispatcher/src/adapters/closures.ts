@@ -1,0 +1,89 @@
+/** Rows that are not going to be sent: closed, and the others told, in one transaction. */
+import type { Logger, Transaction } from '@rastro/runtime';
+import { type Ending, givenUp, reasonOf, scheduled } from '../core/conversion.ts';
+import { triage } from '../core/pace.ts';
+import type { SkippedReason } from '../core/plan.ts';
+import { announce } from './announce.ts';
+import type { StoredConversion } from './lane.ts';
+
+/**
+ * Gives up what time has run out for.
+ * @param rows locked.
+ * @returns the others.
+ */
+export async function endHopeless(
+  tx: Transaction,
+  rows: readonly StoredConversion[],
+  log: Logger,
+): Promise<StoredConversion[]> {
+  const nowMs = Date.now();
+  const verdicts = Map.groupBy(rows, (row) =>
+    triage(
+      {
+        eventTimeSeconds: row.eventTime,
+        firstAttemptAtMs: row.firstAttemptAt?.getTime() ?? null,
+        unknownSinceMs: row.unknownSince?.getTime() ?? null,
+        isForced: row.isForced,
+      },
+      nowMs,
+    ),
+  );
+  await end(tx, verdicts.get('expired') ?? [], 'expired', log);
+  await end(tx, verdicts.get('dead') ?? [], 'dead', log);
+  return verdicts.get('send') ?? [];
+}
+
+/** What an alarm may listen for. */
+const alarms: { readonly [E in Ending]: string } = {
+  expired: 'CONVERSIONS_EXPIRED',
+  dead: 'CONVERSIONS_DEAD',
+};
+
+const shownIds = 20;
+
+async function end(
+  tx: Transaction,
+  rows: readonly StoredConversion[],
+  ending: Ending,
+  log: Logger,
+): Promise<void> {
+  const [first] = rows;
+  if (!first) return;
+  const reason = reasonOf(ending);
+  await close(tx, rows, ending, reason);
+  const now = new Date().toISOString();
+  await announce(
+    tx,
+    rows.map((row) => ({ ...row, event: givenUp(row, ending, now) })),
+  );
+  const { workspaceId, pixelId } = first;
+  const eventIds = rows.slice(0, shownIds).map(({ eventId }) => eventId);
+  const about = { workspaceId, pixelId, events: rows.length, eventIds, reason };
+  log.error({ code: alarms[ending], ...about }, 'events were given up');
+}
+
+/** Says so as planning does; the row stays, and may be replayed once the reason is mended. */
+export async function skip(
+  tx: Transaction,
+  rows: readonly StoredConversion[],
+  reason: SkippedReason,
+): Promise<void> {
+  if (rows.length === 0) return;
+  await close(tx, rows, 'skipped', reason);
+  const dueAt = new Date().toISOString();
+  await announce(
+    tx,
+    rows.map((row) => ({ ...row, event: scheduled(row, { dueAt, skippedReason: reason }) })),
+  );
+}
+
+async function close(
+  tx: Transaction,
+  rows: readonly StoredConversion[],
+  state: Ending | 'skipped',
+  reason: string,
+): Promise<void> {
+  await tx`
+    update conversions set state = ${state}, reason = ${reason}, updated_at = now()
+    where id = any(${rows.map(({ id }) => id)}::uuid[])`;
+}
