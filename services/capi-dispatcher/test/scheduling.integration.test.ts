@@ -148,6 +148,73 @@ await t.test('what is not sent is recorded with its reason', async (t) => {
   t.pass('a consent that becomes known later is believed');
 });
 
+await t.test('what is switched off while an event waits keeps it from going', async (t) => {
+  const waiting = async () => {
+    const pool = await pools.add({ pageViewHoldMs: 60_000 });
+    return { pool, ...journeyOf(pool) };
+  };
+  const [view, sale, trigger, gone, retried, repeated] = await Promise.all([
+    waiting(),
+    waiting(),
+    waiting(),
+    waiting(),
+    waiting(),
+    waiting(),
+  ]);
+  // A second pool of that pixel, for without a token it would be parked.
+  await pools.add({ pixelId: gone.pool.pixelId });
+  const all = [view, sale, trigger, gone, retried, repeated];
+  await publish(...all.map(({ click }) => click), sale.paid, trigger.paid);
+  for (const { pageViewId } of all) await untilState(pageViewId, 'waiting');
+  for (const { purchaseId } of [sale, trigger]) await untilState(purchaseId, 'waiting');
+  await sql`
+    update conversions set attempts = 1, first_attempt_at = now(), state = 'unconfirmed',
+      unknown_since = now()
+    where event_id = ${repeated.pageViewId}`;
+  await sql`
+    update conversions set attempts = 1, first_attempt_at = now(), state = 'due'
+    where event_id = ${retried.pageViewId}`;
+  await pools.change(view.pool, { events: { pageView: false, purchase: true } });
+  await pools.change(sale.pool, { events: { pageView: true, purchase: false } });
+  await pools.change(trigger.pool, { purchaseTrigger: 'off' });
+  await pools.remove(gone.pool);
+  await pools.change(retried.pool, { enabled: false });
+  await pools.change(repeated.pool, { enabled: false });
+  const next = journeyOf(repeated.pool);
+  await publish(next.click);
+  await untilState(next.pageViewId, 'skipped');
+  // All that was changed is known by now: the hold and the grace end.
+  const pixels = all.map(({ pool }) => pool.pixelId);
+  await sql`
+    update conversions set due_at = now()
+    where pixel_id = any(${pixels}::text[]) and state <> 'skipped'`;
+  const expected: [eventId: string, reason: string][] = [
+    [view.pageViewId, 'event_off'],
+    [sale.purchaseId, 'event_off'],
+    [trigger.purchaseId, 'trigger_off'],
+    [gone.pageViewId, 'unknown_pool'],
+    [retried.pageViewId, 'meta_disabled'],
+  ];
+  for (const [eventId, reason] of expected) {
+    t.equal((await untilState(eventId, 'skipped')).reason, reason);
+    t.same(await graph.group(eventId), undefined, 'nobody was told');
+    const said = await sql<{ type: string; reason: string | null }[]>`
+      select type, event->'data'->>'skippedReason' as reason from events
+      where event->'data'->>'eventId' = ${eventId} order by global_position`;
+    t.same(
+      said.map(({ type, reason: told }) => [type, told]),
+      [
+        ['ConversionScheduled', null],
+        ['ConversionScheduled', reason],
+      ],
+    );
+  }
+  for (const eventId of [sale.pageViewId, trigger.pageViewId])
+    await untilState(eventId, 'accepted');
+  await untilState(repeated.pageViewId, 'accepted');
+  t.pass('what Meta may have is repeated all the same');
+});
+
 await t.test('click, signals and payment of somebody new, all in the same moment', async (t) => {
   const pool = await pools.add({ purchaseTrigger: 'paid', pageViewHoldMs: 30_000 });
   const crowd = Array.from({ length: 60 }, () => journeyOf(pool));

@@ -1,13 +1,12 @@
 /** Leases on rows of the ledger: whoever holds one is alone in sending that row. */
-import type { Logger, Sql, Transaction } from '@rastro/runtime';
+import type { Sql, Transaction } from '@rastro/runtime';
 import type { Pace } from '../core/pace.ts';
-import { endHopeless, skip } from './closures.ts';
+import { sift, type SiftOptions, skip } from './closures.ts';
 import { composeAll, type ComposeOptions } from './compose.ts';
 import { attemptedOf, type Claimed, columns, type Lane, type StoredConversion } from './lane.ts';
 
-export interface ClaimOptions extends ComposeOptions {
+export interface ClaimOptions extends ComposeOptions, SiftOptions {
   readonly sql: Sql;
-  readonly log: Logger;
   /** Names this dispatcher in `locked_by`; another one after a restart. */
   readonly dispatcherId: string;
   readonly pace: Pick<Pace, 'leaseMs'>;
@@ -85,7 +84,7 @@ async function lease(
   options: ClaimOptions,
 ): Promise<Claimed[]> {
   if (rows.length === 0) return [];
-  const sendable = await endHopeless(tx, rows, options.log);
+  const sendable = await sift(tx, rows, options);
   const frozen = await composeAll(tx, sendable, options);
   const unmatched = sendable.filter(({ id }) => !frozen.has(id));
   await skip(tx, unmatched, 'no_match_keys');

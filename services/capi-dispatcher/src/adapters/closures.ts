@@ -2,16 +2,49 @@
 import type { Logger, Transaction } from '@rastro/runtime';
 import { type Ending, givenUp, reasonOf, scheduled } from '../core/conversion.ts';
 import { triage } from '../core/pace.ts';
-import type { SkippedReason } from '../core/plan.ts';
+import { reasonToWithdraw, type SkippedReason } from '../core/plan.ts';
 import { announce } from './announce.ts';
+import { type ComposeOptions, poolFinder } from './compose.ts';
 import type { StoredConversion } from './lane.ts';
+
+export interface SiftOptions extends Pick<ComposeOptions, 'pools'> {
+  readonly log: Logger;
+}
+
+/**
+ * Closes what is too late, and what somebody has switched off since it was planned.
+ * @param rows locked.
+ * @returns those that are to be sent.
+ */
+export async function sift(
+  tx: Transaction,
+  rows: readonly StoredConversion[],
+  { log, pools }: SiftOptions,
+): Promise<StoredConversion[]> {
+  const inTime = await endHopeless(tx, rows, log);
+  const poolOf = poolFinder(pools);
+  const verdicts = Map.groupBy(inTime, (row) =>
+    isCommitted(row) ? null : reasonToWithdraw(row, poolOf(row)),
+  );
+  for (const [reason, withdrawn] of verdicts) {
+    if (reason !== null) await skip(tx, withdrawn, reason);
+  }
+  return verdicts.get(null) ?? [];
+}
+
+/**
+ * Meta may have it, and a repeat tells Meta nothing new while it tells us what became of it; or an
+ * operator insists.
+ */
+const isCommitted = ({ unknownSince, isForced }: StoredConversion): boolean =>
+  unknownSince !== null || isForced;
 
 /**
  * Gives up what time has run out for.
  * @param rows locked.
  * @returns the others.
  */
-export async function endHopeless(
+async function endHopeless(
   tx: Transaction,
   rows: readonly StoredConversion[],
   log: Logger,

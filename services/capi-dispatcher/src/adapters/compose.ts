@@ -61,7 +61,7 @@ export async function composeAll(
 }
 
 /** Pools by id; a workspace's are looked up once, however many of its rows ask. */
-function poolFinder(pools: ComposeOptions['pools']) {
+export function poolFinder(pools: ComposeOptions['pools']) {
   const known = new Map<string, ReadonlyMap<string, Pool>>();
   return ({ workspaceId, poolId }: Pick<Conversion, 'workspaceId' | 'poolId'>) => {
     const own =

@@ -1,5 +1,6 @@
 /** Whether and when an event goes to Meta: decided anew with each thing that becomes known. */
 import type { CatalogItem } from '@rastro/events';
+import type { Conversion } from './conversion.ts';
 import type { Click, Journey } from './journey.ts';
 import type { Order } from './order.ts';
 
@@ -103,13 +104,43 @@ function reasonToSkip(about: {
   pools: readonly Pool[];
   consent: Click['consent'];
 }): SkippedReason | null {
-  const { event, pool, pixelId, pools, consent } = about;
+  const { pixelId, pools, consent } = about;
+  const switchedOff = reasonInPool(about);
+  if (switchedOff !== null) return switchedOff;
+  if (consent !== 'granted' && consent !== 'not_required') return 'no_consent';
+  const hasToken = pixelId !== null && hasAccessToken(pools, pixelId);
+  return hasToken ? null : 'no_access_token';
+}
+
+function reasonInPool({
+  event,
+  pool,
+  pixelId,
+}: {
+  readonly event: 'pageView' | 'purchase';
+  readonly pool: Pool | undefined;
+  readonly pixelId: string | null;
+}): SkippedReason | null {
   if (!pool) return 'unknown_pool';
   if (!pool.meta.enabled) return 'meta_disabled';
   if (pixelId === null) return 'no_pixel';
-  if (!pool.meta.events[event]) return 'event_off';
-  if (consent !== 'granted' && consent !== 'not_required') return 'no_consent';
-  return hasAccessToken(pools, pixelId) ? null : 'no_access_token';
+  return pool.meta.events[event] ? null : 'event_off';
+}
+
+/**
+ * Looked at again right before an event goes: hours may lie between its plan and that moment, and
+ * somebody may have switched it off meanwhile. Consent was judged when it was planned; without a
+ * token the pixel is parked and its events wait, for a token that is missing is an accident.
+ * @param pool the event's own, as the catalog has it by now.
+ */
+export function reasonToWithdraw(
+  { eventName, pixelId }: Pick<Conversion, 'eventName' | 'pixelId'>,
+  pool: Pool | undefined,
+): SkippedReason | null {
+  const event = eventName === 'PageView' ? 'pageView' : 'purchase';
+  const switchedOff = reasonInPool({ event, pool, pixelId });
+  const isTriggerOff = event === 'purchase' && pool?.meta.purchaseTrigger === 'off';
+  return switchedOff ?? (isTriggerOff ? 'trigger_off' : null);
 }
 
 function hasAccessToken(pools: readonly Pool[], pixelId: string): boolean {

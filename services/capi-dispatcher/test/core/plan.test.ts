@@ -14,7 +14,13 @@ import {
   type JourneyEvent,
 } from '../../src/core/journey.ts';
 import { evolveViewed, type Order, paidOf } from '../../src/core/order.ts';
-import { choosePool, planPageView, planPurchase, type Pool } from '../../src/core/plan.ts';
+import {
+  choosePool,
+  planPageView,
+  planPurchase,
+  type Pool,
+  reasonToWithdraw,
+} from '../../src/core/plan.ts';
 import { changeOf, type Entry } from '../../src/core/schedule.ts';
 
 const sample = sampleCatalog().find(({ kind }) => kind === 'pool')?.data as CatalogItem<'pool'>;
@@ -180,6 +186,22 @@ await t.test('the ledger changes only what has not been attempted', async (t) =>
     state: 'skipped',
     isAnnounced: true,
   });
+});
+
+await t.test('what was planned is withdrawn by a switch, and by no other change', async (t) => {
+  const reasons = (changed: Pool | undefined) =>
+    (['PageView', 'Purchase'] as const).map((eventName) =>
+      reasonToWithdraw({ eventName, pixelId: '1234567890' }, changed),
+    );
+  t.same(reasons(pool()), [null, null]);
+  t.same(reasons(undefined), ['unknown_pool', 'unknown_pool']);
+  t.same(reasons(pool({ enabled: false })), ['meta_disabled', 'meta_disabled']);
+  t.same(reasons(pool({ events: { pageView: false, purchase: true } })), ['event_off', null]);
+  t.same(reasons(pool({ events: { pageView: true, purchase: false } })), [null, 'event_off']);
+  t.same(reasons(pool({ purchaseTrigger: 'off' })), [null, 'trigger_off']);
+  const others = pool({ accessToken: null, pixelId: '9', purchaseTrigger: 'paid' });
+  t.same(reasons(others), [null, null]);
+  t.same(reasons(pool({}, { consent: 'required' })), [null, null]);
 });
 
 await t.test('property: every order of arrival ends in the same plan', async () => {

@@ -5,6 +5,7 @@
  * repeat held against the dispatcher's own triage.
  */
 import t from 'tap';
+import { endOf } from '../../src/core/conversion.ts';
 import { conversionStates, keyOf } from '../../src/core/ledger-filter.ts';
 import { maxAgeMs, repeatWindowMs, triage } from '../../src/core/pace.ts';
 import type { SkippedReason } from '../../src/core/plan.ts';
@@ -126,6 +127,20 @@ await t.test('what goes again is neither dead at once nor repeated for ever', as
   const unknown = { ...forced, firstAttemptAtMs: forcedMs, unknownSinceMs: forcedMs };
   t.equal(triage(unknown, forcedMs + hourMs), 'send');
   t.equal(triage(unknown, forcedMs + repeatWindowMs + 1), 'dead');
+});
+
+await t.test('what we gave up is told apart from what Meta refused', async (t) => {
+  const reason = 'the outcome stayed unknown for 48 hours';
+  t.equal(endOf({ httpStatus: null, reason }), 'dead');
+  t.equal(
+    endOf({
+      httpStatus: null,
+      reason: 'older than 7 days: Meta would refuse it and all that is sent with it',
+    }),
+    'expired',
+  );
+  t.equal(endOf({ httpStatus: 400, reason }), 'rejected', 'whatever Meta says');
+  t.equal(endOf({ httpStatus: null, reason: 'older than 7 days' }), 'rejected');
 });
 
 await t.test('requests: by test code, a forced event alone', async (t) => {
