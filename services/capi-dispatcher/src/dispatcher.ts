@@ -1,6 +1,7 @@
 /** Looks after the lanes: which has something due, which pixel is to be tried again, and when. */
 import type { Logger, Sql } from '@rastro/runtime';
 import { setTimeout as delay } from 'node:timers/promises';
+import { expireParked } from './adapters/closures.ts';
 import {
   type AgendaItem,
   hasNothingToProbe,
@@ -122,6 +123,7 @@ class Watch {
     const lost = await settleLostLeases(this.#options);
     if (lost > 0) log.warn({ events: lost }, 'leases ran out; the outcome of these is unknown');
     await moveParkedRows(sql);
+    await expireParked(sql, log);
     this.#sweptAt = performance.now();
   }
 

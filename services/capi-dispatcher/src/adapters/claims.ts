@@ -15,7 +15,10 @@ export interface ClaimOptions extends ComposeOptions, SiftOptions {
 export interface Claims {
   /** Up to `limit` rows that are due, oldest first, none of a parked or paused pixel. */
   claim(lane: Lane, limit: number): Promise<Claimed[]>;
-  /** One row of a parked pixel, money first, to find out whether it works again. */
+  /**
+   * One row of a parked pixel, money first, to find out whether it works again. What turns out not
+   * to be sent any more is closed on the way, some thousands of rows at most.
+   */
   claimProbe(lane: Lane): Promise<Claimed[]>;
   /**
    * Begins the lease anew, also of those that wait for their turn. No attempt more: the search for
@@ -44,15 +47,22 @@ export function createClaims(options: ClaimOptions): Claims {
             and event_name = ${eventName} and due_at <= now()
             and state in ('waiting', 'due', 'unconfirmed')
           order by due_at limit ${limit} for update skip locked`;
-        return lease(tx, rows, options);
+        return lease(tx, await sift(tx, rows, options), options);
       }),
     claimProbe: ({ workspaceId, pixelId }) =>
       sql.begin(async (tx) => {
-        const rows = await tx<StoredConversion[]>`
-          select ${columns(tx)} from conversions
-          where workspace_id = ${workspaceId} and pixel_id = ${pixelId} and state = 'parked'
-          order by event_name desc, due_at desc limit 1 for update skip locked`;
-        return lease(tx, rows, options);
+        for (let page = 0; page < probePages; page += 1) {
+          const rows = await tx<StoredConversion[]>`
+            select ${columns(tx)} from conversions
+            where workspace_id = ${workspaceId} and pixel_id = ${pixelId} and state = 'parked'
+            order by event_name desc, due_at desc limit ${probePageSize} for update skip locked`;
+          for (const row of await sift(tx, rows, options)) {
+            const claimed = await lease(tx, [row], options);
+            if (claimed.length > 0) return claimed;
+          }
+          if (rows.length < probePageSize) return [];
+        }
+        return [];
       }),
     async renew(rows, waiting) {
       const all = [...rows, ...waiting].map(({ id }) => id);
@@ -77,14 +87,16 @@ export function createClaims(options: ClaimOptions): Claims {
   };
 }
 
+const probePages = 20;
+const probePageSize = 100;
+
 /** Before the call, and committed before it: what is about to be sent, and by whom. */
 async function lease(
   tx: Transaction,
-  rows: readonly StoredConversion[],
+  sendable: readonly StoredConversion[],
   options: ClaimOptions,
 ): Promise<Claimed[]> {
-  if (rows.length === 0) return [];
-  const sendable = await sift(tx, rows, options);
+  if (sendable.length === 0) return [];
   const frozen = await composeAll(tx, sendable, options);
   const unmatched = sendable.filter(({ id }) => !frozen.has(id));
   await skip(tx, unmatched, 'no_match_keys');

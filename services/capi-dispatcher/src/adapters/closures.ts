@@ -1,11 +1,11 @@
 /** Rows that are not going to be sent: closed, and the others told, in one transaction. */
-import type { Logger, Transaction } from '@rastro/runtime';
+import type { Logger, Sql, Transaction } from '@rastro/runtime';
 import { type Ending, givenUp, reasonOf, scheduled } from '../core/conversion.ts';
-import { triage } from '../core/pace.ts';
+import { maxAgeMs, triage } from '../core/pace.ts';
 import { reasonToWithdraw, type SkippedReason } from '../core/plan.ts';
 import { announce } from './announce.ts';
 import { type ComposeOptions, poolFinder } from './compose.ts';
-import type { StoredConversion } from './lane.ts';
+import { columns, type StoredConversion } from './lane.ts';
 
 export interface SiftOptions extends Pick<ComposeOptions, 'pools'> {
   readonly log: Logger;
@@ -38,6 +38,28 @@ export async function sift(
  */
 const isCommitted = ({ unknownSince, isForced }: StoredConversion): boolean =>
   unknownSince !== null || isForced;
+
+/**
+ * What is parked is not claimed, so that its 7 days would end unseen; some hundreds at a time of
+ * each lane, for another dispatcher may be at the others.
+ */
+export async function expireParked(sql: Sql, log: Logger): Promise<void> {
+  const oldest = Math.floor((Date.now() - maxAgeMs) / 1_000);
+  await sql.begin(async (tx) => {
+    const rows = await tx<StoredConversion[]>`
+      select old.* from pixels p
+      cross join (values ('Purchase'), ('PageView')) e(event_name)
+      cross join lateral (
+        select ${columns(tx)} from conversions c
+        where c.workspace_id = p.workspace_id and c.pixel_id = p.pixel_id
+          and c.event_name = e.event_name and c.state = 'parked' and not c.is_forced
+          and c.event_time < ${oldest}
+        order by c.event_time limit 500 for update skip locked) old
+      where p.state = 'parked'`;
+    const lanes = Map.groupBy(rows, (row) => `${row.workspaceId} ${row.pixelId}`);
+    for (const lane of lanes.values()) await endHopeless(tx, lane, log);
+  });
+}
 
 /**
  * Gives up what time has run out for.
