@@ -2,6 +2,7 @@
 import type { Logger, Sql } from '@rastro/runtime';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expireParked } from './adapters/closures.ts';
+import { tellParked, tellResumed } from './adapters/pixel-alarms.ts';
 import {
   type AgendaItem,
   hasNothingToProbe,
@@ -166,16 +167,16 @@ class Watch {
     const token = tokens.fresh(item, failedTokens);
     if (token) return sender.drain({ lane: item, token, failedTokens, isProbe: false, signal });
     const reason = 'the catalog has no working access token for this pixel';
-    log.error({ pixelId: item.pixelId }, reason);
     const complaint = { code: null, subcode: null, reason, fingerprint: null };
     const { probeEveryMs } = pace;
-    await sql.begin((tx) =>
+    const isParked = await sql.begin((tx) =>
       parkPixel(tx, item, { ...complaint, hasOtherToken: false, probeEveryMs }),
     );
+    if (isParked) await tellParked({ sql, log }, item, complaint);
   }
 
   async #probe(item: AgendaItem, signal: AbortSignal): Promise<void> {
-    const { sender, sql, tokens, pace } = this.#options;
+    const { sender, sql, tokens, pace, log } = this.#options;
     const key = `${item.workspaceId} ${item.pixelId} probe`;
     this.#restingUntil.set(key, performance.now() + Math.max(restMs, pace.retryBaseMs));
     const { failedTokens } = item;
@@ -191,7 +192,8 @@ class Watch {
       signal,
     });
     if (!hasProbed && fresh && (await hasNothingToProbe(sql, item)) && !signal.aborted) {
-      await sql.begin((tx) => resumePixel(tx, item, fresh.fingerprint));
+      const isResumed = await sql.begin((tx) => resumePixel(tx, item, fresh.fingerprint));
+      if (isResumed) tellResumed(log, item);
     }
   }
 }

@@ -82,6 +82,22 @@ async function copiesOf(eventId: string): Promise<unknown[]> {
       'PixelResumed',
     ]);
     t.ok((await untilState(purchaseId, 'accepted')).attempts <= 2);
+    t.match(
+      world.alarmsOf(pool.pixelId),
+      [
+        {
+          level: 50,
+          code: 'PIXEL_PARKED',
+          workspaceId: 'demo',
+          metaCode: 190,
+          reason: /^code 190/,
+          waiting: 1,
+          mending: /rastro doctor/,
+        },
+        { level: 30, code: 'PIXEL_RESUMED' },
+      ],
+      'an alarm, once',
+    );
   });
 
   const unknowns = [
@@ -112,37 +128,6 @@ async function copiesOf(eventId: string): Promise<unknown[]> {
     });
   }
 
-  await t.test('what is parked grows old, and a probe asks with what has not', async (t) => {
-    const pool = await pools.add({}, { isTokenKnown: false });
-    const { pixelId } = pool;
-    const switched = await pools.add({ pixelId, purchaseTrigger: 'paid', accessToken: null });
-    const sales = Array.from({ length: 3 }, () => journeyOf(switched));
-    const fresh = await pageView(pool);
-    await publish(...sales.map(({ paid }) => paid));
-    for (const { purchaseId } of sales) await untilState(purchaseId, 'parked');
-    await untilState(fresh, 'parked');
-    await pools.change(switched, { enabled: false });
-    const next = journeyOf({ ...switched, pixelId });
-    await publish(next.click);
-    await untilState(next.pageViewId, 'skipped');
-    const [old = '', ...others] = sales.map(({ purchaseId }) => purchaseId);
-    const asked = (await graph.requests(pixelId)).length;
-    await sql`
-      update conversions set event_time = event_time - 8 * 86400 where event_id = ${old}`;
-    await sql`update pixels set probe_at = now() where pixel_id = ${pixelId}`;
-    await publish(journeyOf(pool).click);
-    await untilState(old, 'expired');
-    for (const eventId of others) await untilState(eventId, 'skipped');
-    const last = await eventually(async () => {
-      const requests = await graph.requests(pixelId);
-      if (requests.length <= asked) throw new Error('Meta was not asked');
-      return requests.at(-1);
-    });
-    t.equal(last?.events[0]?.eventId, fresh, 'in the same hour');
-    await untilState(fresh, 'parked');
-    t.same(await said(pixelId), ['PixelParked', 'ConversionRejected']);
-  });
-
   await t.test('what is too old is never sent', async (t) => {
     const pool = await pools.add();
     const old = journeyOf(pool);
@@ -164,14 +149,10 @@ async function copiesOf(eventId: string): Promise<unknown[]> {
       select event->'data' as data from events
       where event->'data'->>'eventId' = ${unknown} order by global_position desc limit 1`;
     t.match(told?.data, { httpStatus: null, reason: 'the outcome stayed unknown for 48 hours' });
-    const alarmed = world.logged().filter(({ pixelId }) => pixelId === pool.pixelId);
-    t.match(
-      alarmed.filter(({ code }) => code?.startsWith('CONVERSIONS')),
-      [
-        { level: 50, code: 'CONVERSIONS_EXPIRED', events: 1, eventIds: [old.pageViewId] },
-        { level: 50, code: 'CONVERSIONS_DEAD', events: 1, eventIds: [unknown] },
-      ],
-    );
+    t.match(world.alarmsOf(pool.pixelId), [
+      { level: 50, code: 'CONVERSIONS_EXPIRED', events: 1, eventIds: [old.pageViewId] },
+      { level: 50, code: 'CONVERSIONS_DEAD', events: 1, eventIds: [unknown] },
+    ]);
     t.equal((await graph.requests(pool.pixelId)).length, 1, 'not repeated after 48 hours');
   });
 }

@@ -85,8 +85,12 @@ export async function startWorld() {
     pools: poolsOf(nats, sandbox),
     start: (changes: Partial<Config> = {}): Promise<RunningService> =>
       startService({ ...config, pace: { ...config.pace, ...testPace }, ...changes }, kept),
-    /** What dispatchers of this process have said, oldest first. */
-    logged: (): LogLine[] => lines.map((line) => JSON.parse(line) as LogLine),
+    /** What dispatchers of this process have said for an alarm to listen to, oldest first. */
+    alarmsOf: (pixelId: string): LogLine[] =>
+      lines
+        .map((line) => JSON.parse(line) as LogLine)
+        // Meta's own codes, of its answers, are numbers.
+        .filter((line) => line.pixelId === pixelId && typeof line.code === 'string'),
     publish: async (...events: RastroEvent[]): Promise<void> => {
       for (const event of events) await publishEvent(nats, event);
     },
@@ -97,11 +101,9 @@ export async function startWorld() {
   };
 }
 
-/** As an alarm reads it. */
-export interface LogLine {
+interface LogLine {
   readonly level: number;
-  readonly msg: string;
-  readonly code?: string;
+  readonly code?: string | number | null;
   readonly pixelId?: string;
 }
 

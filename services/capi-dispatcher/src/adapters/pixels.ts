@@ -23,15 +23,18 @@ export interface Complaint {
   readonly probeEveryMs: number;
 }
 
-/** Remembers the refused token; parks once there is no other. Announced by the first who parks. */
+/**
+ * Remembers the refused token; parks once there is no other. Announced by the first who parks.
+ * @returns whether that was this call.
+ */
 export async function parkPixel(
   tx: Transaction,
   pixel: Pixel,
   complaint: Complaint,
-): Promise<void> {
+): Promise<boolean> {
   const { code, subcode, reason, fingerprint, hasOtherToken, probeEveryMs } = complaint;
   const row = await lockPixel(tx, pixel);
-  if (!row) return;
+  if (!row) return false;
   const failed = new Set([...row.failedTokens, ...(fingerprint === null ? [] : [fingerprint])]);
   // An old token is forgotten long before the list becomes long.
   const failedTokens = [...failed].slice(-32);
@@ -40,27 +43,32 @@ export async function parkPixel(
     update pixels set state = ${state}, failed_tokens = ${failedTokens},
       probe_at = now() + ${probeEveryMs} * interval '1 millisecond'
     where ${is(tx, pixel)}`;
-  if (state === row.state) return;
+  if (state === row.state) return false;
   const parkedAt = new Date().toISOString();
   const { pixelId } = pixel;
   const data = { pixelId, code, subcode, reason: storable(reason, 1_024), parkedAt };
   await announcePixel(tx, pixel, row, { type: 'PixelParked', data });
+  return true;
 }
 
-/** @param fingerprint of the token that worked, or null when there is a new one to be tried. */
+/**
+ * @param fingerprint of the token that worked, or null when there is a new one to be tried.
+ * @returns whether it was parked until now.
+ */
 export async function resumePixel(
   tx: Transaction,
   pixel: Pixel,
   fingerprint: string | null,
-): Promise<void> {
+): Promise<boolean> {
   const row = await lockPixel(tx, pixel);
-  if (row?.state !== 'parked') return;
+  if (row?.state !== 'parked') return false;
   await tx`
     update pixels set state = 'open', probe_at = null, paused_until = null, throttles = 0,
       failed_tokens = array_remove(failed_tokens, ${fingerprint}::text)
     where ${is(tx, pixel)}`;
   const data = { pixelId: pixel.pixelId, resumedAt: new Date().toISOString() };
   await announcePixel(tx, pixel, row, { type: 'PixelResumed', data });
+  return true;
 }
 
 export async function pausePixel(

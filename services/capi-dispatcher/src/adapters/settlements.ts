@@ -1,15 +1,17 @@
 /** Writes down how a call ended: rows, events, the attempt and the pixel, in one transaction. */
-import type { Sql, Transaction } from '@rastro/runtime';
+import type { Logger, Sql, Transaction } from '@rastro/runtime';
 import { aftermathOf, type AftermathContext, type Attempted } from '../core/aftermath.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Pace } from '../core/pace.ts';
 import { record } from './announce.ts';
 import { type Attempt, recordAttempt } from './attempts.ts';
 import { attemptedOf, type Claimed, columns, type Lane, type StoredConversion } from './lane.ts';
+import { tellParked, tellResumed } from './pixel-alarms.ts';
 import { clearThrottle, parkPixel, pausePixel, resumePixel } from './pixels.ts';
 
 export interface SettlementOptions {
   readonly sql: Sql;
+  readonly log: Logger;
   readonly dispatcherId: string;
   readonly pace: Pick<Pace, 'retryBaseMs' | 'throttleBaseMs' | 'probeEveryMs'>;
 }
@@ -30,18 +32,20 @@ export async function settle(
   rows: readonly Claimed[],
   call: Call,
 ): Promise<void> {
-  const { sql, dispatcherId } = options;
-  const { outcome, hasOtherToken } = call;
+  const { sql, dispatcherId, log } = options;
+  const { lane, outcome, hasOtherToken } = call;
   const context = contextOf(options, hasOtherToken);
   const isAccepted = outcome.kind === 'accepted';
-  await sql.begin(async (tx) => {
+  const turn = await sql.begin(async (tx) => {
     // A lease that ran out while Meta said yes: the yes still counts while nobody sends it again.
     const isHeld = tx`(conversions.state = 'sending' and locked_by = ${dispatcherId})
       or (conversions.state = 'unconfirmed' and ${isAccepted})`;
     await change(tx, rows, { outcome, context, isHeld });
     await recordAttempt(tx, call.attempt);
-    await settlePixel(tx, options, call);
+    return settlePixel(tx, options, call);
   });
+  if (turn === 'parked') await tellParked(options, lane, outcome);
+  if (turn === 'resumed') tellResumed(log, lane);
 }
 
 /** Leases that ran out: their dispatcher died while sending, so nobody knows the outcome. */
@@ -128,22 +132,24 @@ async function change(
   await record(tx, said);
 }
 
+/** @returns what became of the pixel, where it is not what it was. */
 async function settlePixel(
   tx: Transaction,
   { pace }: SettlementOptions,
   call: Call,
-): Promise<void> {
+): Promise<'parked' | 'resumed' | null> {
   const { lane, outcome, fingerprint, isProbe, hasOtherToken } = call;
   const isAnswered = outcome.kind === 'accepted' || outcome.kind === 'rejected';
   if (outcome.kind === 'parked') {
     const { probeEveryMs } = pace;
-    await parkPixel(tx, lane, { ...outcome, fingerprint, hasOtherToken, probeEveryMs });
-  } else if (outcome.kind === 'throttled') {
+    const complaint = { ...outcome, fingerprint, hasOtherToken, probeEveryMs };
+    return (await parkPixel(tx, lane, complaint)) ? 'parked' : null;
+  }
+  if (isAnswered && isProbe) return (await resumePixel(tx, lane, fingerprint)) ? 'resumed' : null;
+  if (isAnswered) await clearThrottle(tx, lane);
+  if (outcome.kind === 'throttled') {
     const random = Math.random();
     await pausePixel(tx, lane, { waitMs: outcome.waitMs, baseMs: pace.throttleBaseMs, random });
-  } else if (isAnswered && isProbe) {
-    await resumePixel(tx, lane, fingerprint);
-  } else if (isAnswered) {
-    await clearThrottle(tx, lane);
   }
+  return null;
 }
