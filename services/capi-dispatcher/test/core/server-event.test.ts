@@ -123,6 +123,22 @@ await t.test('golden: Purchase, before and after the delivery page was opened', 
   t.strictSame(organic.user_data, { external_id: ['d'.repeat(64)] });
 });
 
+await t.test('what the browser said later is told of a Purchase that nobody viewed', async (t) => {
+  const spoken = signals(
+    { fbp: 'fb.2.1763640000500.42', fbc: `fb.1.1763640000700.${ownFbclid}` },
+    400,
+  );
+  const bare = purchaseEvent(order, journeyWith(), { ...stamp, deliveryUrl }, tools);
+  const event = purchaseEvent(order, journeyWith(spoken), { ...stamp, deliveryUrl }, tools);
+  t.match(event.user_data, {
+    fbp: 'fb.2.1763640000500.42',
+    fbc: `fb.1.1763640000700.${ownFbclid}`,
+  });
+  t.not(bare.user_data.fbp, event.user_data.fbp, "and not the click's");
+  t.not(bare.user_data.fbc, event.user_data.fbc);
+  t.equal(event.event_source_url, clickEvent.data.landingUrl, 'of the page that was seen');
+});
+
 await t.test('the body of a request is made of the frozen texts', async (t) => {
   const body = requestBody(['{"a":1}', '{"b":2}'], 'TEST1');
   t.equal(body, '{"data":[{"a":1},{"b":2}],"partner_agent":"rastro","test_event_code":"TEST1"}');
