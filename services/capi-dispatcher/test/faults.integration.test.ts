@@ -127,34 +127,6 @@ async function copiesOf(eventId: string): Promise<unknown[]> {
       t.same(bodies[0], bodies.at(-1), 'the same body again');
     });
   }
-
-  await t.test('what is too old is never sent', async (t) => {
-    const pool = await pools.add();
-    const old = journeyOf(pool);
-    const clickedAt = new Date(Date.now() - 8 * 86_400_000).toISOString();
-    await publish(sampleEvent('ClickTracked', { ...old.click.data, clickedAt }));
-    await untilState(old.pageViewId, 'expired');
-    t.same(await said(pool.pixelId), ['ConversionRejected']);
-
-    await graph.fault(pool.pixelId, { times: 1, action: { reset: true } });
-    const unknown = await pageView(pool);
-    await untilState(unknown, 'unconfirmed');
-    await sql`
-      update conversions set first_attempt_at = now() - interval '49 hours'
-      where event_id = ${unknown}`;
-    await untilState(unknown, 'dead');
-    const [, unclear, end] = await said(pool.pixelId);
-    t.same([unclear, end], ['ConversionUnconfirmed', 'ConversionRejected'], 'and the others know');
-    const [told] = await sql<{ data: object }[]>`
-      select event->'data' as data from events
-      where event->'data'->>'eventId' = ${unknown} order by global_position desc limit 1`;
-    t.match(told?.data, { httpStatus: null, reason: 'the outcome stayed unknown for 48 hours' });
-    t.match(world.alarmsOf(pool.pixelId), [
-      { level: 50, code: 'CONVERSIONS_EXPIRED', events: 1, eventIds: [old.pageViewId] },
-      { level: 50, code: 'CONVERSIONS_DEAD', events: 1, eventIds: [unknown] },
-    ]);
-    t.equal((await graph.requests(pool.pixelId)).length, 1, 'not repeated after 48 hours');
-  });
 }
 
 await t.test('poison events are found and stand alone', async (t) => {
@@ -241,6 +213,19 @@ await t.test('a dispatcher killed while sending sends the same again', async (t)
   });
   t.same(copies[0], copies[1], 'the same id, time and body');
   t.ok((await said(pool.pixelId)).includes('ConversionUnconfirmed'));
+  const calls = await sql`
+    select outcome, a.reason, duration_ms, a.http_status, request->'data'->0->>'event_id' as sent
+    from attempts a join conversions c on a.conversion_ids @> array[c.id]
+    where c.event_id = ${killed.purchaseId} order by started_at`;
+  const reason = 'the dispatcher ended while the call was under way';
+  t.same(
+    calls.map((call) => ({ ...call })),
+    [
+      { outcome: 'unknown', reason, durationMs: 0, httpStatus: null, sent: killed.purchaseId },
+      { ...calls[1], outcome: 'accepted', reason: null, httpStatus: 200 },
+    ],
+    'as many calls as attempts',
+  );
 
   const line = output.split('\n').find((text) => text.includes('[META RAW RESPONSE]')) ?? '{}';
   t.match(JSON.parse(line), { outcome: 'accepted', httpStatus: 200, events: 1, pixelId: /^7/ });

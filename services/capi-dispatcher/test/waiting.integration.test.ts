@@ -4,7 +4,7 @@
  * Method: real NATS and Postgres, a dispatcher, the sandbox's Graph log as the witness, a pool and a
  * pixel for each case; time passes by moving the ledger's own times.
  */
-import { eventually } from '@rastro/testing';
+import { eventually, sampleEvent } from '@rastro/testing';
 import t from 'tap';
 import { journeyOf, startWorld } from './world.ts';
 
@@ -139,4 +139,33 @@ await t.test('what is parked grows old, and a probe asks with what has not', asy
     select type from events where event->'data'->>'eventId' = ${old}
     order by global_position desc limit 1`;
   t.equal(told?.['type'], 'ConversionRejected');
+});
+
+await t.test('what is too old is never sent', async (t) => {
+  const pool = await pools.add();
+  const old = journeyOf(pool);
+  const clickedAt = new Date(Date.now() - 8 * 86_400_000).toISOString();
+  await publish(sampleEvent('ClickTracked', { ...old.click.data, clickedAt }));
+  await untilState(old.pageViewId, 'expired');
+
+  await graph.fault(pool.pixelId, { times: 1, action: { reset: true } });
+  const { click, signals, pageViewId: unknown } = journeyOf(pool);
+  await publish(click, signals);
+  await untilState(unknown, 'unconfirmed');
+  await sql`
+    update conversions set first_attempt_at = now() - interval '49 hours'
+    where event_id = ${unknown}`;
+  await untilState(unknown, 'dead');
+  const said = await sql<{ type: string; reason: string }[]>`
+    select type, event->'data'->>'reason' as reason from events
+    where event->'data'->>'pixelId' = ${pool.pixelId} and type <> 'ConversionScheduled'
+    order by global_position`;
+  const types = said.map(({ type }) => type);
+  t.same(types, ['ConversionRejected', 'ConversionUnconfirmed', 'ConversionRejected']);
+  t.match(said, [{ reason: /^older than 7 days/ }, {}, { reason: /unknown for 48 hours/ }]);
+  t.match(world.alarmsOf(pool.pixelId), [
+    { level: 50, code: 'CONVERSIONS_EXPIRED', events: 1, eventIds: [old.pageViewId] },
+    { level: 50, code: 'CONVERSIONS_DEAD', events: 1, eventIds: [unknown] },
+  ]);
+  t.equal((await graph.requests(pool.pixelId)).length, 1, 'not repeated after 48 hours');
 });

@@ -1,10 +1,10 @@
 /** Writes down how a call ended: rows, events, the attempt and the pixel, in one transaction. */
-import type { Logger, Sql, Transaction } from '@rastro/runtime';
+import { type Logger, newId, type Sql, type Transaction } from '@rastro/runtime';
 import { aftermathOf, type AftermathContext, type Attempted } from '../core/aftermath.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Pace } from '../core/pace.ts';
 import { record } from './announce.ts';
-import { type Attempt, recordAttempt } from './attempts.ts';
+import { type Attempt, recordAttempt, redactRequest } from './attempts.ts';
 import { attemptedOf, type Claimed, columns, type Lane, type StoredConversion } from './lane.ts';
 import { tellParked, tellResumed } from './pixel-alarms.ts';
 import { clearThrottle, parkPixel, pausePixel, resumePixel } from './pixels.ts';
@@ -51,13 +51,41 @@ export async function settle(
 /** Leases that ran out: their dispatcher died while sending, so nobody knows the outcome. */
 export async function settleLostLeases(options: SettlementOptions): Promise<number> {
   return options.sql.begin(async (tx) => {
-    const rows = await tx<StoredConversion[]>`
-      select ${columns(tx)} from conversions
+    const rows = await tx<LostConversion[]>`
+      select ${columns(tx)}, updated_at from conversions
       where state = 'sending' and locked_until < now()
       order by locked_until limit 500 for update skip locked`;
     const context = contextOf(options, false);
     await change(tx, rows.map(attemptedOf), { outcome: lostLease, context, isHeld: tx`true` });
+    const lanes = Map.groupBy(rows, (row) => `${row.workspaceId} ${row.pixelId} ${row.eventName}`);
+    for (const lane of lanes.values()) await recordLost(tx, lane);
     return rows.length;
+  });
+}
+
+interface LostConversion extends StoredConversion {
+  /** When the lease began. */
+  readonly updatedAt: Date;
+}
+
+/** The call of which nobody can tell: without it a row would have more attempts than calls. */
+async function recordLost(tx: Transaction, rows: readonly LostConversion[]): Promise<void> {
+  const [lane] = rows;
+  if (!lane) return;
+  const claimed = rows.flatMap(({ body, ...row }): Claimed[] => {
+    const known = { matchKeys: row.matchKeys ?? [], complaints: row.complaints ?? [] };
+    return body === null ? [] : [{ ...row, ...attemptedOf({ ...row, body }), ...known, body }];
+  });
+  await recordAttempt(tx, {
+    id: newId(),
+    lane,
+    conversionIds: rows.map(({ id }) => id),
+    startedAt: new Date(Math.min(...rows.map(({ updatedAt }) => updatedAt.getTime()))),
+    // Nobody was there to see how long it took.
+    durationMs: 0,
+    outcome: lostLease,
+    request: redactRequest(claimed),
+    answer: null,
   });
 }
 
