@@ -95,8 +95,10 @@ async function printRequests(
   if (json) printJson(made);
   const { again, probe, refused } = countsOf(preview);
   for (const warning of warningsOf(wish.command, preview)) sayAside(warning);
-  const unmatched = again + probe - events;
-  if (unmatched > 0) sayAside(`${unmatched} have nothing that Meta could match; they are skipped.`);
+  const skipped = again + probe - events;
+  if (skipped > 0) {
+    sayAside(`${skipped} are skipped: nothing Meta could match, or switched off in the catalog.`);
+  }
   if (refused > 0) sayAside(`${refused} stay without --force.`);
   sayAside(`${events} events in ${requests} requests; nothing was sent or changed.`);
 }

@@ -176,7 +176,10 @@ await t.test('before it sends again it says what Meta would make of it', async (
   }
   t.ok(dry.output.includes(`{"data":[${bodyOf(1).slice(0, 20)}`), 'byte for byte');
   // Nothing is known of its click: there is nothing to make it anew of.
-  t.match(retried.output, '1 have nothing that Meta could match; they are skipped.');
+  t.match(
+    retried.output,
+    '1 are skipped: nothing Meta could match, or switched off in the catalog.',
+  );
   const states = await sql<{ state: string }[]>`select state from conversions order by id`;
   t.same(
     states.map(({ state }) => state),

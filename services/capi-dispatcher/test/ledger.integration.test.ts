@@ -124,6 +124,16 @@ await t.test(
     const copies = await copiesOf(pageViewId, 3);
     t.same(copies[0], copies[2], 'the event itself is the same');
     t.same(await codesOf(), ['TEST1', 'TEST1', null]);
+    // As if Meta had refused it: surely not there, and switched off in the catalog.
+    await untilState(pageViewId, 'accepted');
+    await sql`
+    update conversions set state = 'rejected', unknown_since = null where event_id = ${pageViewId}`;
+    t.equal((await plannedFor(wishOf('retry', pool))).length, 1);
+    await pools.change(pool, { enabled: false });
+    await eventually(async () => {
+      const planned = await plannedFor(wishOf('retry', pool));
+      if (planned.length > 0) throw new Error('a dry run shows what would be skipped');
+    });
   },
 );
 

@@ -2,7 +2,7 @@
 import type { Logger, Sql, Transaction } from '@rastro/runtime';
 import { type Ending, givenUp, reasonOf, scheduled } from '../core/conversion.ts';
 import { maxAgeMs, triage } from '../core/pace.ts';
-import { reasonToWithdraw, type SkippedReason } from '../core/plan.ts';
+import { type Pool, reasonToWithdraw, type SkippedReason } from '../core/plan.ts';
 import { announce } from './announce.ts';
 import { type ComposeOptions, poolFinder } from './compose.ts';
 import { columns, type StoredConversion } from './lane.ts';
@@ -23,9 +23,7 @@ export async function sift(
 ): Promise<StoredConversion[]> {
   const inTime = await endHopeless(tx, rows, log);
   const poolOf = poolFinder(pools);
-  const verdicts = Map.groupBy(inTime, (row) =>
-    isCommitted(row) ? null : reasonToWithdraw(row, poolOf(row)),
-  );
+  const verdicts = Map.groupBy(inTime, (row) => withdrawalOf(row, poolOf(row)));
   for (const [reason, withdrawn] of verdicts) {
     if (reason !== null) await skip(tx, withdrawn, reason);
   }
@@ -33,11 +31,15 @@ export async function sift(
 }
 
 /**
- * Meta may have it, and a repeat tells Meta nothing new while it tells us what became of it; or an
- * operator insists.
+ * None of what Meta may have already, for a repeat tells Meta nothing new and us what became of
+ * it; none of what an operator insists on.
  */
-const isCommitted = ({ unknownSince, isForced }: StoredConversion): boolean =>
-  unknownSince !== null || isForced;
+export function withdrawalOf(
+  row: Pick<StoredConversion, 'eventName' | 'pixelId' | 'unknownSince' | 'isForced'>,
+  pool: Pool | undefined,
+): SkippedReason | null {
+  return row.unknownSince !== null || row.isForced ? null : reasonToWithdraw(row, pool);
+}
 
 /**
  * What is parked is not claimed, so that its 7 days would end unseen; some hundreds at a time of

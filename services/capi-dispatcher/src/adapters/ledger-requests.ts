@@ -4,7 +4,8 @@ import type { EventName } from '../core/conversion.ts';
 import { batchLimits } from '../core/pace.ts';
 import { requestsOf } from '../core/requests.ts';
 import { requestBody } from '../core/server-event.ts';
-import { composeAll } from './compose.ts';
+import { withdrawalOf } from './closures.ts';
+import { composeAll, poolFinder } from './compose.ts';
 import { judgeRows, pagesOf, type PoolsOf, type Wish } from './ledger-judgement.ts';
 import type { LedgerRow } from './ledger-rows.ts';
 
@@ -72,16 +73,20 @@ async function composedOf(
   const sent = judged.flatMap(({ row, plan, verdict }) => {
     if (verdict.kind === 'probe') return [row];
     if (verdict.kind !== 'again') return [];
-    const { isComposedAnew, isForced } = verdict.change;
+    const { isComposedAnew, isForced, isRepeat } = verdict.change;
     const { poolId, pixelId } = plan ?? row;
     const body = isComposedAnew ? null : row.body;
-    return [{ ...row, poolId, pixelId: pixelId ?? row.pixelId, body, isForced }];
+    // As it will be written: from then on it is a repeat.
+    const unknownSince = isRepeat ? (row.unknownSince ?? new Date()) : row.unknownSince;
+    return [{ ...row, poolId, pixelId: pixelId ?? row.pixelId, body, isForced, unknownSince }];
   });
   if (sent.length === 0) return [];
   // Also of what keeps its body: the test code is the catalog's of now.
   const pools = await poolsOf();
-  const frozen = await composeAll(sql, sent, { pools, deliveryUrl });
-  return sent.flatMap((row) => {
+  const poolOf = poolFinder(pools);
+  const wanted = sent.filter((row) => withdrawalOf(row, poolOf(row)) === null);
+  const frozen = await composeAll(sql, wanted, { pools, deliveryUrl });
+  return wanted.flatMap((row) => {
     const composed = frozen.get(row.id);
     if (!composed) return [];
     return [{ ...row, body: composed.body, testEventCode: composed.testEventCode }];
