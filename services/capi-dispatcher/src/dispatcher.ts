@@ -21,7 +21,7 @@ export interface DispatcherOptions {
   readonly sql: Sql;
   readonly log: Logger;
   readonly pace: Pace;
-  readonly dispatcherId: string;
+  readonly answered: ReadonlySet<string>;
   readonly tokens: Tokens;
   readonly sender: {
     drain(errand: Errand): Promise<void>;
@@ -120,12 +120,17 @@ class Watch {
 
   async #sweep(): Promise<void> {
     if (performance.now() - this.#sweptAt < sweepEveryMs) return;
-    const { log, sql } = this.#options;
-    const lost = await settleLostLeases(this.#options);
-    if (lost > 0) log.warn({ events: lost }, 'leases ran out; the outcome of these is unknown');
-    await moveParkedRows(sql);
-    await expireParked(sql, log);
+    const { answered, log, sql } = this.#options;
     this.#sweptAt = performance.now();
+    try {
+      const lost = await settleLostLeases(this.#options, answered);
+      if (lost > 0) log.warn({ events: lost }, 'leases ran out; the outcome of these is unknown');
+      await moveParkedRows(sql);
+      await expireParked(sql, log);
+    } catch (error) {
+      // What cannot be swept must not keep the others from being sent.
+      log.error({ err: error }, 'the ledger could not be swept; trying again');
+    }
   }
 
   #attend(item: AgendaItem): number {
@@ -181,7 +186,13 @@ class Watch {
     this.#restingUntil.set(key, performance.now() + Math.max(restMs, pace.retryBaseMs));
     const { failedTokens } = item;
     const fresh = tokens.fresh(item, failedTokens);
-    const token = fresh ?? tokens.candidates(item)[0];
+    // Of several that were refused, the one that was refused longest ago.
+    const [oldest] = tokens
+      .candidates(item)
+      .toSorted(
+        (a, b) => failedTokens.indexOf(a.fingerprint) - failedTokens.indexOf(b.fingerprint),
+      );
+    const token = fresh ?? oldest;
     if (item.isProbeDue) await postponeProbe(sql, item, pace.probeEveryMs);
     if (!token || signal.aborted) return;
     const hasProbed = await sender.probe({

@@ -4,7 +4,6 @@
  */
 import type { Sql } from '@rastro/runtime';
 import { redactRequest } from './adapters/attempts.ts';
-import { attemptedOf } from './adapters/lane.ts';
 import { type Changed, sendAgain } from './adapters/ledger-changes.ts';
 import { type PoolsOf, type Preview, preview, type Wish } from './adapters/ledger-judgement.ts';
 import { plannedRequests } from './adapters/ledger-requests.ts';
@@ -62,9 +61,6 @@ async function explain(sql: Sql, row: LedgerRow) {
 }
 
 function redacted(row: LedgerRow, body: string): unknown {
-  const { matchKeys, complaints } = row;
-  const claimed = { ...row, ...attemptedOf(row), body };
-  const whole = { ...claimed, matchKeys: matchKeys ?? [], complaints: complaints ?? [] };
-  const { data } = redactRequest([whole]) as { data: readonly unknown[] };
+  const { data } = redactRequest([{ ...row, body }]) as { data: readonly unknown[] };
   return data[0] ?? null;
 }

@@ -16,13 +16,14 @@ import { requestBody } from './core/server-event.ts';
 
 export interface SenderOptions {
   readonly sql: Sql;
-  readonly dispatcherId: string;
   readonly claims: Claims;
   readonly graph: Graph;
   readonly tokens: Tokens;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly pace: Pace;
+  /** Leases whose answer is here and not written down yet; the sweep leaves them alone. */
+  readonly answered: Set<string>;
   readonly signal: AbortSignal;
 }
 
@@ -47,21 +48,30 @@ export function createSender(options: SenderOptions) {
     for (let isFull = false; !signal.aborted && performance.now() < endsAt;) {
       // PageViews gather for a moment; a Purchase waits for nobody.
       if (lane.eventName === 'PageView' && !isFull) await delay(pace.lingerMs);
+      const leasedAt = performance.now();
       const rows = await whileOurs(errand, claims.claim(lane, limit));
-      if (rows.length === 0 || !(await deliverAll(rows, errand))) return;
+      if (rows.length === 0 || !(await deliverAll(rows, errand, leasedAt))) return;
       isFull = rows.length === limit;
     }
   }
 
   /** @returns whether there was a row to probe with. */
   async function probe(errand: Errand): Promise<boolean> {
-    const rows = await whileOurs(errand, claims.claimProbe(errand.lane));
-    await deliverAll(rows, errand);
-    return rows.length > 0;
+    const leasedAt = performance.now();
+    const [row] = await whileOurs(errand, claims.claimProbe(errand.lane));
+    if (!row) return false;
+    const lane = { ...errand.lane, eventName: row.eventName };
+    await deliverAll([row], { ...errand, lane }, leasedAt);
+    return true;
   }
 
-  async function deliverAll(rows: readonly Claimed[], errand: Errand): Promise<boolean> {
-    return sendBatches(options, requestsOf(rows), errand, performance.now());
+  /** @param leasedAt no later than the lease began. */
+  function deliverAll(
+    rows: readonly Claimed[],
+    errand: Errand,
+    leasedAt: number,
+  ): Promise<boolean> {
+    return sendBatches(options, requestsOf(rows), errand, leasedAt);
   }
   return { drain, probe };
 }
@@ -148,7 +158,16 @@ async function sendOnce(
   // A batch that is about to be bisected stays leased; only its attempt is written down.
   const settled = outcome.kind === 'rejected' && rows.length > 1 ? [] : rows;
   const call = { lane, outcome, attempt, fingerprint, isProbe, hasOtherToken };
-  await settleStubbornly(options, settled, call, errand);
+  const lease = rows[0]?.lease ?? '';
+  const { answered } = options;
+  answered.add(lease);
+  // Whoever takes over a lane that hangs takes over its leases as well.
+  errand.signal.addEventListener('abort', () => answered.delete(lease), { once: true });
+  try {
+    await settleStubbornly(options, settled, call, errand);
+  } finally {
+    answered.delete(lease);
+  }
   return outcome;
 }
 

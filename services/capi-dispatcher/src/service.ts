@@ -124,7 +124,8 @@ function startSending(
   );
   stack.use(startQualityReader({ sql, log, catalog, tokens, api, pace: pace.quality }));
   const stopping = new AbortController();
-  const sending = { sql, dispatcherId, tokens, log, pace };
+  const answered = new Set<string>();
+  const sending = { sql, answered, tokens, log, pace };
   const { signal } = stopping;
   const sender = createSender({ ...sending, claims, graph, metrics, signal });
   return stack.use(startDispatcher({ ...sending, sender, stopping }));

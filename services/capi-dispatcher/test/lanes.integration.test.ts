@@ -10,7 +10,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventStoreMigrations } from '@rastro/event-store';
 import { createMetrics, newId } from '@rastro/runtime';
-import { eventually, migratedDatabase, startTestServers, testLog } from '@rastro/testing';
+import {
+  eventually,
+  migratedDatabase,
+  sampleCatalog,
+  startTestServers,
+  testLog,
+} from '@rastro/testing';
 import t from 'tap';
 import { type Claims, createClaims } from '../src/adapters/claims.ts';
 import { createGraph, type Graph } from '../src/adapters/graph.ts';
@@ -18,6 +24,7 @@ import { addMetrics } from '../src/adapters/metrics.ts';
 import type { EventName } from '../src/core/conversion.ts';
 import type { Reply } from '../src/core/outcome.ts';
 import { defaultPace, type Pace } from '../src/core/pace.ts';
+import type { Pool } from '../src/core/plan.ts';
 import { type Dispatcher, startDispatcher } from '../src/dispatcher.ts';
 import { createSender } from '../src/sender.ts';
 
@@ -31,6 +38,7 @@ const { sql } = database;
 const log = testLog();
 const metrics = addMetrics(createMetrics('test'), sql);
 const token = { value: 'EAAtoken', fingerprint: 'token' };
+const pool = sampleCatalog().find(({ kind }) => kind === 'pool')?.data as Pool;
 let pixels = 0;
 
 /** A pixel of its own, with that many events that are due. */
@@ -39,9 +47,9 @@ async function pixelWith(counts: Partial<Record<EventName, number>>): Promise<st
   const pixelId = `600${pixels}`;
   for (const [name, count] of Object.entries(counts)) {
     await sql`
-      insert into conversions (id, workspace_id, pixel_id, event_name, event_id, state, due_at,
-        event_time, body)
-      select gen_random_uuid(), 'demo', ${pixelId}, ${name}, id, 'due', now(),
+      insert into conversions (id, workspace_id, pool_id, pixel_id, event_name, event_id, state,
+        due_at, event_time, body)
+      select gen_random_uuid(), 'demo', 'promo', ${pixelId}, ${name}, id, 'due', now(),
         extract(epoch from now())::bigint,
         json_build_object('event_name', ${name}::text, 'event_id', id, 'user_data',
           json_build_object())::text
@@ -71,8 +79,13 @@ function startLanes(given: {
   const pace = { ...defaultPace, ...given.pace };
   const stopping = new AbortController();
   const tokens = { candidates: () => [token], fresh: () => token };
-  const shared = { sql, log, pace, dispatcherId: newId(), tokens };
-  const claims = createClaims({ ...shared, pools: () => [], deliveryUrl: '' });
+  const shared = { sql, log, pace, tokens, answered: new Set<string>() };
+  const claims = createClaims({
+    ...shared,
+    dispatcherId: newId(),
+    pools: () => [pool],
+    deliveryUrl: '',
+  });
   const around = given.around ?? ((same) => same);
   const { graph } = given;
   const { signal } = stopping;

@@ -10,7 +10,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { newId } from '@rastro/runtime';
-import { eventually, sampleEvent } from '@rastro/testing';
+import { eventually, sampleEvent, testLog } from '@rastro/testing';
 import fc from 'fast-check';
 import t from 'tap';
 import { keptAnswer } from '../src/adapters/attempts.ts';
@@ -161,7 +161,7 @@ const pair = '\u{1F4A9}';
 await t.test('property: whatever Meta answers can be written down', async (t) => {
   const lane: Lane = { workspaceId: 'demo', pixelId: '123', eventName: 'PageView' };
   await sql`insert into pixels (workspace_id, pixel_id) values ('demo', '123')`;
-  const pace = { retryBaseMs: 1, throttleBaseMs: 1, probeEveryMs: 1 };
+  const pace = { leaseMs: 1_000, retryBaseMs: 1, throttleBaseMs: 1, probeEveryMs: 1 };
   const kinds = new Set<OutcomeKind>();
   const text = fc.oneof(
     fc.string({ unit: 'binary' }),
@@ -204,7 +204,7 @@ await t.test('property: whatever Meta answers can be written down', async (t) =>
       };
       await sql`update pixels set state = 'open' where pixel_id = '123'`;
       const call = { lane, outcome, attempt, fingerprint: 'f', isProbe: false };
-      const options = { sql, dispatcherId: 'test', pace };
+      const options = { sql, log: testLog(), pace };
       await settle(options, [row], { ...call, hasOtherToken: false });
     }),
     { numRuns: 120 },
@@ -239,5 +239,6 @@ async function claimedRow({ workspaceId, pixelId, eventName }: Lane): Promise<Cl
     matchKeys: [],
     complaints: [],
     isForced: false,
+    lease: 'test',
   };
 }

@@ -153,7 +153,7 @@ await t.test('what is too old is never sent', async (t) => {
   await publish(click, signals);
   await untilState(unknown, 'unconfirmed');
   await sql`
-    update conversions set first_attempt_at = now() - interval '49 hours'
+    update conversions set unknown_since = now() - interval '49 hours'
     where event_id = ${unknown}`;
   await untilState(unknown, 'dead');
   const said = await sql<{ type: string; reason: string }[]>`

@@ -38,7 +38,7 @@ export function keptAnswer(reply: Reply): string | null {
 }
 
 /** Which events with which keys: enough to see what Meta was told, not about whom. */
-export function redactRequest(rows: readonly Claimed[]): unknown {
+export function redactRequest(rows: readonly Pick<Claimed, 'body' | 'testEventCode'>[]): unknown {
   return {
     events: rows.length,
     test_event_code: rows[0]?.testEventCode ?? null,

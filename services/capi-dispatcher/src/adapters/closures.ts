@@ -78,7 +78,6 @@ async function endHopeless(
     triage(
       {
         eventTimeSeconds: row.eventTime,
-        firstAttemptAtMs: row.firstAttemptAt?.getTime() ?? null,
         unknownSinceMs: row.unknownSince?.getTime() ?? null,
         isForced: row.isForced,
       },

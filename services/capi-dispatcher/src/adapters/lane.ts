@@ -13,8 +13,10 @@ export interface Lane extends Pixel {
   readonly eventName: EventName;
 }
 
-/** A row that this dispatcher holds the lease of. */
+/** A row that is leased, with all of its claim until one after the other is settled. */
 export interface Claimed extends Attempted {
+  /** Names the claim, and so its dispatcher, in `locked_by`: another claim is another lease. */
+  readonly lease: string;
   /** The event's JSON, frozen. */
   readonly body: string;
   /** By the catalog, at this claim. */

@@ -78,6 +78,7 @@ export async function judgeRows(
       eventTimeSeconds: row.eventTime,
       dueAtMs: row.dueAt.getTime(),
       firstAttemptAtMs: row.firstAttemptAt?.getTime() ?? null,
+      acceptedAtMs: row.acceptedAt?.getTime() ?? null,
       unknownSinceMs: row.unknownSince?.getTime() ?? null,
     };
     const { command, isForced } = wish;
@@ -155,7 +156,13 @@ export async function preview(sql: Sql, wish: Wish, poolsOf: PoolsOf): Promise<P
 
 /** The state alone decides about these. */
 function leftAlone({ command, isForced }: Wish, state: ConversionState): Verdict {
-  const times = { eventTimeSeconds: 0, dueAtMs: 0, firstAttemptAtMs: null, unknownSinceMs: null };
+  const times = {
+    eventTimeSeconds: 0,
+    dueAtMs: 0,
+    firstAttemptAtMs: null,
+    acceptedAtMs: null,
+    unknownSinceMs: null,
+  };
   const row = { state, reason: null, plan: null, ...times };
   return judge(command, row, { nowMs: 0, isForced });
 }

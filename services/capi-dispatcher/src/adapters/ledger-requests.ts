@@ -35,6 +35,7 @@ interface Composed {
   readonly eventName: EventName;
   readonly body: string;
   readonly testEventCode: string | null;
+  readonly unknownSinceMs: number | null;
   readonly isForced: boolean;
 }
 
@@ -89,7 +90,8 @@ async function composedOf(
   return wanted.flatMap((row) => {
     const composed = frozen.get(row.id);
     if (!composed) return [];
-    return [{ ...row, body: composed.body, testEventCode: composed.testEventCode }];
+    const { body, testEventCode } = composed;
+    return [{ ...row, body, testEventCode, unknownSinceMs: row.unknownSince?.getTime() ?? null }];
   });
 }
 

@@ -35,9 +35,9 @@ export async function parkPixel(
   const { code, subcode, reason, fingerprint, hasOtherToken, probeEveryMs } = complaint;
   const row = await lockPixel(tx, pixel);
   if (!row) return false;
-  const failed = new Set([...row.failedTokens, ...(fingerprint === null ? [] : [fingerprint])]);
-  // An old token is forgotten long before the list becomes long.
-  const failedTokens = [...failed].slice(-32);
+  const others = row.failedTokens.filter((failed) => failed !== fingerprint);
+  // Refused last is last; an old token is forgotten long before the list becomes long.
+  const failedTokens = [...others, ...(fingerprint === null ? [] : [fingerprint])].slice(-32);
   const state = hasOtherToken ? row.state : 'parked';
   await tx`
     update pixels set state = ${state}, failed_tokens = ${failedTokens},
@@ -89,7 +89,7 @@ export async function clearThrottle(tx: Transaction, pixel: Pixel): Promise<void
   await tx`update pixels set throttles = 0 where ${is(tx, pixel)} and throttles > 0`;
 }
 
-/** Rows follow their pixel, some thousands at a time: into the park, and out of it. */
+/** Rows follow their pixel, some thousands at a time: into the park, and out of it, money first. */
 export async function moveParkedRows(sql: Sql): Promise<number> {
   const parked = await sql`
     update conversions set state = 'parked', updated_at = now()
@@ -107,7 +107,7 @@ export async function moveParkedRows(sql: Sql): Promise<number> {
       select c.id from pixels p cross join lateral (
         select id from conversions
         where workspace_id = p.workspace_id and pixel_id = p.pixel_id and state = 'parked'
-        limit 5000 for update skip locked) c
+        order by event_name desc, event_time desc limit 5000 for update skip locked) c
       where p.state = 'open')`;
   return parked.count + freed.count;
 }

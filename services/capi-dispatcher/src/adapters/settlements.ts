@@ -12,8 +12,7 @@ import { clearThrottle, parkPixel, pausePixel, resumePixel } from './pixels.ts';
 export interface SettlementOptions {
   readonly sql: Sql;
   readonly log: Logger;
-  readonly dispatcherId: string;
-  readonly pace: Pick<Pace, 'retryBaseMs' | 'throttleBaseMs' | 'probeEveryMs'>;
+  readonly pace: Pick<Pace, 'leaseMs' | 'retryBaseMs' | 'throttleBaseMs' | 'probeEveryMs'>;
 }
 
 export interface Call {
@@ -32,15 +31,15 @@ export async function settle(
   rows: readonly Claimed[],
   call: Call,
 ): Promise<void> {
-  const { sql, dispatcherId, log } = options;
+  const { sql, log, pace } = options;
   const { lane, outcome, hasOtherToken } = call;
   const context = contextOf(options, hasOtherToken);
   const isAccepted = outcome.kind === 'accepted';
   const turn = await sql.begin(async (tx) => {
     // A lease that ran out while Meta said yes: the yes still counts while nobody sends it again.
-    const isHeld = tx`(conversions.state = 'sending' and locked_by = ${dispatcherId})
-      or (conversions.state = 'unconfirmed' and ${isAccepted})`;
-    await change(tx, rows, { outcome, context, isHeld });
+    const isHeld = tx`(conversions.state = 'sending' and locked_by = ${rows[0]?.lease ?? ''})
+      or (conversions.state in ('unconfirmed', 'parked') and ${isAccepted})`;
+    await change(tx, rows, { outcome, context, isHeld, leaseMs: pace.leaseMs });
     await recordAttempt(tx, call.attempt);
     return settlePixel(tx, options, call);
   });
@@ -48,15 +47,28 @@ export async function settle(
   if (turn === 'resumed') tellResumed(log, lane);
 }
 
-/** Leases that ran out: their dispatcher died while sending, so nobody knows the outcome. */
-export async function settleLostLeases(options: SettlementOptions): Promise<number> {
+/**
+ * Leases that ran out: their dispatcher died while sending, so nobody knows the outcome.
+ * @param answered leases of which this process has Meta's answer and could not write it down yet.
+ */
+export async function settleLostLeases(
+  options: SettlementOptions,
+  answered: ReadonlySet<string>,
+): Promise<number> {
+  const { leaseMs } = options.pace;
   return options.sql.begin(async (tx) => {
     const rows = await tx<LostConversion[]>`
       select ${columns(tx)}, updated_at from conversions
       where state = 'sending' and locked_until < now()
+        and not locked_by = any(${[...answered]}::text[])
       order by locked_until limit 500 for update skip locked`;
     const context = contextOf(options, false);
-    await change(tx, rows.map(attemptedOf), { outcome: lostLease, context, isHeld: tx`true` });
+    await change(tx, rows.map(attemptedOf), {
+      outcome: lostLease,
+      context,
+      isHeld: tx`true`,
+      leaseMs,
+    });
     const lanes = Map.groupBy(rows, (row) => `${row.workspaceId} ${row.pixelId} ${row.eventName}`);
     for (const lane of lanes.values()) await recordLost(tx, lane);
     return rows.length;
@@ -72,10 +84,9 @@ interface LostConversion extends StoredConversion {
 async function recordLost(tx: Transaction, rows: readonly LostConversion[]): Promise<void> {
   const [lane] = rows;
   if (!lane) return;
-  const claimed = rows.flatMap(({ body, ...row }): Claimed[] => {
-    const known = { matchKeys: row.matchKeys ?? [], complaints: row.complaints ?? [] };
-    return body === null ? [] : [{ ...row, ...attemptedOf({ ...row, body }), ...known, body }];
-  });
+  const sent = rows.flatMap(({ body, testEventCode }) =>
+    body === null ? [] : [{ body, testEventCode }],
+  );
   await recordAttempt(tx, {
     id: newId(),
     lane,
@@ -84,7 +95,7 @@ async function recordLost(tx: Transaction, rows: readonly LostConversion[]): Pro
     // Nobody was there to see how long it took.
     durationMs: 0,
     outcome: lostLease,
-    request: redactRequest(claimed),
+    request: redactRequest(sent),
     answer: null,
   });
 }
@@ -114,12 +125,13 @@ interface Change {
   readonly context: Omit<AftermathContext, 'random'>;
   /** Condition on rows of `conversions`: what somebody else holds by now stays as it is. */
   readonly isHeld: ReturnType<typeof columns>;
+  readonly leaseMs: number;
 }
 
 async function change(
   tx: Transaction,
   rows: readonly Attempted[],
-  { outcome, context, isHeld }: Change,
+  { outcome, context, isHeld, leaseMs }: Change,
 ): Promise<void> {
   if (rows.length === 0) return;
   const decided = rows.map((row) => ({
@@ -140,9 +152,11 @@ async function change(
       due_at = case when given.state in ('due', 'unconfirmed')
         then now() + given.delay_ms * interval '1 millisecond' else due_at end,
       attempts = attempts - case when given.is_refunded then 1 else 0 end,
+      -- From when Meta may have it: the lease began right before the call.
       unknown_since = case when given.is_unknown
-        then coalesce(unknown_since, now()) else unknown_since end,
-      accepted_at = case when given.state = 'accepted' then now() end,
+        then coalesce(unknown_since, locked_until - ${leaseMs} * interval '1 millisecond', now())
+        else unknown_since end,
+      accepted_at = case when given.state = 'accepted' then now() else accepted_at end,
       reason = ${reason || null}, http_status = ${httpStatus}, code = ${code},
       subcode = ${subcode}, fbtrace_id = ${fbtraceId}, updated_at = now(),
       version = version + case when given.is_said then 1 else 0 end

@@ -89,16 +89,15 @@ function doubled(baseMs: number, times: number, capMs: number): number {
 export function triage(
   row: {
     readonly eventTimeSeconds: number;
-    readonly firstAttemptAtMs: number | null;
+    /** When the first call began that Meta may have taken. */
     readonly unknownSinceMs: number | null;
     readonly isForced: boolean;
   },
   nowMs: number,
 ): 'send' | 'expired' | 'dead' {
-  const { eventTimeSeconds, firstAttemptAtMs, unknownSinceMs, isForced } = row;
-  const repeatsFromMs = unknownSinceMs === null ? null : (firstAttemptAtMs ?? unknownSinceMs);
+  const { eventTimeSeconds, unknownSinceMs, isForced } = row;
   // Whoever forces begins another window: what they insist on is not repeated for ever either.
-  if (repeatsFromMs !== null && nowMs - repeatsFromMs > repeatWindowMs) return 'dead';
+  if (unknownSinceMs !== null && nowMs - unknownSinceMs > repeatWindowMs) return 'dead';
   if (isForced) return 'send';
   return nowMs - eventTimeSeconds * 1_000 > maxAgeMs ? 'expired' : 'send';
 }

@@ -16,6 +16,8 @@ export interface Candidate {
   readonly eventTimeSeconds: number;
   readonly dueAtMs: number;
   readonly firstAttemptAtMs: number | null;
+  /** Meta's last yes. */
+  readonly acceptedAtMs: number | null;
   readonly unknownSinceMs: number | null;
   /** Of a skipped event, by the catalog as it is now; null where its click or payment is gone. */
   readonly plan: Pick<Plan, 'skippedReason'> | null;
@@ -117,9 +119,11 @@ function elsewhere(state: ConversionState): WhyLeft {
 }
 
 function doubtsAbout(row: Candidate, nowMs: number): Doubt[] {
-  const { state, eventTimeSeconds, firstAttemptAtMs, unknownSinceMs } = row;
-  const mayHaveIt = state === 'accepted' || state === 'dead' || unknownSinceMs !== null;
-  const sinceMs = firstAttemptAtMs ?? unknownSinceMs ?? eventTimeSeconds * 1_000;
+  const { state, eventTimeSeconds, firstAttemptAtMs, acceptedAtMs, unknownSinceMs } = row;
+  const isTaken = state === 'accepted' || acceptedAtMs !== null;
+  const mayHaveIt = isTaken || state === 'dead' || unknownSinceMs !== null;
+  // Of what was accepted the first call counts, to be on the safe side.
+  const sinceMs = unknownSinceMs ?? firstAttemptAtMs ?? eventTimeSeconds * 1_000;
   const countsTwice = state === 'dead' || (mayHaveIt && nowMs - sinceMs > repeatWindowMs);
   const isTooOld = state === 'expired' || nowMs - eventTimeSeconds * 1_000 > maxAgeMs;
   return [
@@ -139,7 +143,8 @@ function changeOf(row: Candidate, isForced: boolean): Change {
   return {
     state: state === 'parked' ? 'parked' : isRepeat ? 'unconfirmed' : 'due',
     isForced,
-    isComposedAnew: state === 'rejected',
+    // What Meta has once taken is repeated as it was.
+    isComposedAnew: state === 'rejected' && row.acceptedAtMs === null,
     isBegunAnew: !isWaiting,
     isWindowNew: isForced,
     isRepeat,

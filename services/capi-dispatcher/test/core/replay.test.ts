@@ -21,6 +21,7 @@ const rowIn = (state: Candidate['state'], changes: Partial<Candidate> = {}): Can
   eventTimeSeconds: bornMs / 1_000,
   dueAtMs: bornMs + 5 * hourMs,
   firstAttemptAtMs: bornMs,
+  acceptedAtMs: state === 'accepted' ? bornMs : null,
   unknownSinceMs: null,
   plan: null,
   ...changes,
@@ -79,6 +80,12 @@ await t.test('the 48 hours count only for what Meta may have', async (t) => {
     'unconfirmed isComposedAnew isBegunAnew isRepeat',
     'and until then it stays a repeat',
   );
+  const taken = rowIn('rejected', { acceptedAtMs: bornMs, unknownSinceMs: bornMs });
+  t.equal(
+    told(judged('retry', taken, edge)),
+    'unconfirmed isBegunAnew isRepeat',
+    'what Meta took and then refused is repeated as it was',
+  );
 });
 
 await t.test('the 7 days count for all, and force overrules both, alone', async (t) => {
@@ -118,13 +125,13 @@ await t.test('skipped: by what the catalog says now, and never without consent',
 
 await t.test('what goes again is neither dead at once nor repeated for ever', async (t) => {
   const born = { eventTimeSeconds: bornMs / 1_000 };
-  const repeat = { ...born, firstAttemptAtMs: bornMs, unknownSinceMs: bornMs + 9, isForced: false };
+  const repeat = { ...born, unknownSinceMs: bornMs, isForced: false };
   t.equal(triage(repeat, bornMs + hourMs), 'send');
   t.equal(triage(repeat, bornMs + repeatWindowMs + 1), 'dead', 'if the pixel stood still so long');
   const forcedMs = bornMs + 9 * 24 * hourMs;
   const forced = { ...born, isForced: true };
-  t.equal(triage({ ...forced, firstAttemptAtMs: null, unknownSinceMs: null }, forcedMs), 'send');
-  const unknown = { ...forced, firstAttemptAtMs: forcedMs, unknownSinceMs: forcedMs };
+  t.equal(triage({ ...forced, unknownSinceMs: null }, forcedMs), 'send');
+  const unknown = { ...forced, unknownSinceMs: forcedMs };
   t.equal(triage(unknown, forcedMs + hourMs), 'send');
   t.equal(triage(unknown, forcedMs + repeatWindowMs + 1), 'dead');
 });
@@ -143,15 +150,24 @@ await t.test('what we gave up is told apart from what Meta refused', async (t) =
   t.equal(endOf({ httpStatus: null, reason: 'older than 7 days' }), 'rejected');
 });
 
-await t.test('requests: by test code, a forced event alone', async (t) => {
+await t.test('requests: by test code, repeats apart, a forced event alone', async (t) => {
   const row = (id: string, testEventCode: string | null = null, isForced = false) => ({
     id,
     testEventCode,
+    unknownSinceMs: null,
     isForced,
   });
-  const rows = [row('a'), row('b', 'TEST1'), row('c', null, true), row('d'), row('e', 'b', true)];
+  const rows = [
+    row('a'),
+    row('b', 'TEST1'),
+    row('c', null, true),
+    row('d'),
+    row('e', 'b', true),
+    { ...row('f'), unknownSinceMs: bornMs },
+    { ...row('g'), unknownSinceMs: bornMs },
+  ];
   const ids = requestsOf(rows).map((batch) => batch.map(({ id }) => id).join(''));
-  t.same(ids.toSorted(), ['ad', 'b', 'c', 'e']);
+  t.same(ids.toSorted(), ['ad', 'b', 'c', 'e', 'fg']);
 });
 
 await t.test('an id tells what it names', async (t) => {
