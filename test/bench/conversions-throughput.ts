@@ -11,15 +11,19 @@ import type { Figures } from './figures.ts';
 
 const warmUp = 8_000;
 const pageViews = 40_000;
-const sdkPageViews = 8_000;
+const sdkPageViews = 5_000;
 const batch = 1_000;
 const within = 120_000;
 
-/** Our way first, then Meta's SDK against the same Graph, while nothing of ours has work to do. */
+/**
+ * Our way between two halves of Meta's SDK against the same Graph, for a machine is not as quick at
+ * all times; while one works, the other has nothing to do.
+ */
 export async function measureThroughput(): Promise<Figures> {
   await using desk = await startConversionsDesk();
   // As processes that have run for a while: what is measured is not the compiler.
   await sendAll(desk, warmUp);
+  const sdkBefore = await sendWithSdk(desk, 1);
   const before = await cpuSecondsOf(desk.pids);
   const { seconds, calls } = await sendAll(desk, pageViews);
   const after = await cpuSecondsOf(desk.pids);
@@ -27,7 +31,9 @@ export async function measureThroughput(): Promise<Figures> {
     `${name} µs`,
     ((cpu - (before[name] ?? 0)) / pageViews) * 1e6,
   ]);
-  const sdk = await sendWithSdk(desk, 1);
+  const sdkAfter = await sendWithSdk(desk, 1);
+  // As many calls each: the time of both together.
+  const sdk = 2 / (1 / sdkBefore + 1 / sdkAfter);
   const sdkInFlight = await sendWithSdk(desk, 8);
   return {
     'PageViews/s': pageViews / seconds,
@@ -39,19 +45,18 @@ export async function measureThroughput(): Promise<Figures> {
   };
 }
 
-/** From the first publish to the last accepted; publishing, too, is on this machine. */
+/**
+ * From a queue on JetStream to the last accepted. The dispatcher stands still while the queue is
+ * made, for who makes it is on this machine and no part of what is measured.
+ */
 async function sendAll(desk: ConversionsDesk, count: number) {
-  const { nats, sql } = desk;
-  const clickedAt = new Date(Date.now() - 60_000);
+  const { pids, sql } = desk;
   const known = await countIn(desk);
-  const callsBefore = (await callsIn(desk.meta)).length;
-  const clicks = Array.from({ length: count }, () => clickOf(clickedAt));
+  process.kill(pids.dispatcher, 'SIGSTOP');
+  await queue(desk, count);
+  const startedAtMs = Date.now();
   const startedMs = performance.now();
-  const publishing = (async () => {
-    for (let at = 0; at < count; at += batch) {
-      await publishEvents(nats, clicks.slice(at, at + batch));
-    }
-  })();
+  process.kill(pids.dispatcher, 'SIGCONT');
   for (;;) {
     await delay(100);
     const [open] = await sql`
@@ -60,9 +65,16 @@ async function sendAll(desk: ConversionsDesk, count: number) {
     if (!open && (await countIn(desk)) - known === count) break;
     if (performance.now() - startedMs > within) throw new Error('not all were accepted in time');
   }
-  await publishing;
   const seconds = (performance.now() - startedMs) / 1_000;
-  return { seconds, calls: await verify(desk, callsBefore, count) };
+  return { seconds, calls: await verify(desk, startedAtMs, count) };
+}
+
+async function queue({ nats }: ConversionsDesk, count: number): Promise<void> {
+  const clickedAt = new Date(Date.now() - 60_000);
+  for (let left = count; left > 0; left -= batch) {
+    const clicks = Array.from({ length: Math.min(batch, left) }, () => clickOf(clickedAt));
+    await publishEvents(nats, clicks);
+  }
 }
 
 async function countIn({ sql }: ConversionsDesk): Promise<number> {
@@ -72,23 +84,18 @@ async function countIn({ sql }: ConversionsDesk): Promise<number> {
 }
 
 /** Meta's own log has each of them once, and the ledger too. */
-async function verify({ meta, sql }: ConversionsDesk, before: number, count: number) {
-  const calls = (await callsIn(meta)).slice(before);
+async function verify({ meta, sql }: ConversionsDesk, sinceMs: number, count: number) {
+  const logged = await meta.control<{ atMs: number; eventCount: number; accepted: boolean }[]>(
+    'GET',
+    `/graph/requests?pixelId=${pixelId}`,
+  );
+  const calls = logged.filter(({ atMs }) => atMs >= sinceMs);
   const received = calls.reduce((sum, call) => sum + (call.accepted ? call.eventCount : 0), 0);
   if (received !== count) throw new Error(`Meta received ${received} of ${count}`);
   const [row] = await sql<{ rows: number; ids: number }[]>`
     select count(*)::int as rows, count(distinct event_id)::int as ids from conversions`;
   if (row?.rows !== row?.ids) throw new Error(`the ledger has ${row?.rows} rows of ${row?.ids}`);
   return calls.length;
-}
-
-/** Oldest first; Meta's stand-in remembers 5,000. */
-async function callsIn(meta: ConversionsDesk['meta']) {
-  const calls = await meta.control<{ eventCount: number; accepted: boolean }[]>(
-    'GET',
-    `/graph/requests?pixelId=${pixelId}`,
-  );
-  return calls.toReversed();
 }
 
 /** @returns events a second. */
