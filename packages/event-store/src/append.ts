@@ -53,8 +53,8 @@ export async function appendAll(tx: Transaction, appends: readonly Append[]): Pr
         select stream_id, version, (event->>'id')::uuid, event->>'type', event
         from jsonb_to_recordset(${tx.json(rows as never)})
           as given(stream_id text, version integer, event jsonb)
-        returning global_position, event)
-      insert into outbox (event) select event from added order by global_position`;
+        returning global_position)
+      insert into outbox (event_position) select global_position from added order by 1`;
   } catch (error) {
     const isConflict = error instanceof postgres.PostgresError && error.code === uniqueViolation;
     throw isConflict ? new ConcurrencyError(first.streamId, first.expectedVersion) : error;

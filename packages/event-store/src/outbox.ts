@@ -62,7 +62,8 @@ async function relayBatch({ sql, schema, publish, onError }: RelayOptions): Prom
   return sql.begin(async (tx) => {
     if (!(await holdsLock(tx, schema))) return 0;
     const rows = await tx<OutboxRow[]>`
-      select position, event from outbox order by position limit ${batchSize}`;
+      select position, (select event from events where global_position = event_position) as event
+      from outbox order by position limit ${batchSize}`;
     if (rows.length === 0) return 0;
     const published = await publish(rows.map(({ event }) => event)).then(
       () => rows.map(({ position }) => position),
