@@ -61,16 +61,20 @@ export async function startOutboxRelay(options: RelayOptions): Promise<AsyncDisp
 async function relayBatch({ sql, schema, publish, onError }: RelayOptions): Promise<number> {
   return sql.begin(async (tx) => {
     if (!(await holdsLock(tx, schema))) return 0;
-    const rows = await tx<OutboxRow[]>`
+    const waiting = await tx<{ position: number; event: RastroEvent | null }[]>`
       select position, (select event from events where global_position = event_position) as event
       from outbox order by position limit ${batchSize}`;
-    if (rows.length === 0) return 0;
+    if (waiting.length === 0) return 0;
+    const rows = waiting.flatMap(({ position, event }) => (event ? { position, event } : []));
+    // Somebody asked to be forgotten before it was said: then it is not said.
+    const erased = waiting.flatMap(({ position, event }) => (event ? [] : position));
     const published = await publish(rows.map(({ event }) => event)).then(
       () => rows.map(({ position }) => position),
       () => publishByJourney(rows, { publish, onError }),
     );
-    if (published.length > 0) await tx`delete from outbox where position = any(${published})`;
-    return published.length;
+    const done = [...erased, ...published];
+    if (done.length > 0) await tx`delete from outbox where position = any(${done})`;
+    return done.length;
   });
 }
 

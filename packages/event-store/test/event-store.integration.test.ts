@@ -132,6 +132,21 @@ await t.test('while publishing fails everything stays, then goes out in order', 
   );
 });
 
+await t.test('what was erased before it was said is not said, and holds up nothing', async (t) => {
+  const [forgotten, kept] = [paid(), paid()];
+  await appendOne(sql, 'lead-forgotten', 0, forgotten);
+  await appendOne(sql, 'lead-kept', 0, kept);
+  await sql`delete from events where stream_id = 'lead-forgotten'`;
+  const published: RastroEvent[] = [];
+  await using _relay = await relayInto(published);
+  await untilPublished(published, kept);
+  t.notOk(published.some(({ id }) => id === forgotten.id));
+  await eventually(async () => {
+    const waiting = await sql`select 1 from outbox`;
+    if (waiting.length > 0) throw new Error(`${waiting.length} still wait`);
+  });
+});
+
 await t.test('an event that cannot be published holds up its own journey only', async (t) => {
   const published: RastroEvent[] = [];
   const [bad, journey] = [paid(), paid()];
