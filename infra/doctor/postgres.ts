@@ -87,8 +87,9 @@ export async function gatherOutboxes(sql: Sql): Promise<OutboxFacts[]> {
     const { schema } = database;
     const [row] = await inTime(sql<{ waiting: number; ageSeconds: number | null }[]>`
       select count(*) as waiting, (
-        select extract(epoch from now() - (event->>'time')::timestamptz)::float8
-        from ${sql(schema)}.outbox order by position limit 1) as age_seconds
+        select extract(epoch from now() - recorded_at)::float8 from ${sql(schema)}.events
+        where global_position = (select min(event_position) from ${sql(schema)}.outbox)
+        ) as age_seconds
       from ${sql(schema)}.outbox`);
     facts.push({ schema, waiting: row?.waiting ?? 0, ageSeconds: row?.ageSeconds ?? null });
   }

@@ -67,7 +67,8 @@ async function addRow(n: number, { state, reason, attemptedHoursAgo, answer }: R
       body, match_keys, complaints, code, subcode, http_status)
     values (${id}, 'demo', ${pixel}, 'promo', 'PageView', ${`evt_${tokenOf(n)}`}, ${tokenOf(n)},
       ${state}, ${reason ?? null}, now(), extract(epoch from now())::bigint, ${hours === null ? 0 : 1},
-      now() - ${hours}::int * interval '1 hour', now() - ${hours}::int * interval '1 hour', ${body},
+      now() - ${hours}::int * interval '1 hour',
+      now() - ${state === 'accepted' ? hours : null}::int * interval '1 hour', ${body},
       ${hours === null ? null : ['client_ip_address', 'fbp']},
       ${hours === null ? null : sql.json([{ code: 'missing_user_agent', detail: 'No browser.' }])},
       ${answer?.code ?? null}, ${answer?.subcode ?? null}, ${answer ? 400 : null})`;

@@ -46,7 +46,14 @@ async function owedWork(of: Sql): Promise<string[]> {
 }
 
 /** When gateways were and will be asked goes on by itself, whatever is delivered. */
-const byTheClock = ['asked_at', 'asked_count', 'answered_count', 'next_check_at'];
+const byTheClock = [
+  'asked_at',
+  'asked_count',
+  'answered_count',
+  'next_check_at',
+  'wanted_at',
+  'follow_ups_left',
+];
 
 /** What events leave behind, as one hash a table; what was delivered and sent is another matter. */
 export async function everything(of: Sql): Promise<Map<string, string>> {

@@ -67,7 +67,8 @@ export const ConversionRejected = defineEvent({
   version: 1,
   aggregate: 'conversion',
   producers,
-  summary: 'Meta will never take the event as it is; it waits in the ledger for an operator.',
+  summary:
+    'Meta will never take the event as it is, or it was given up (then without httpStatus); it waits in the ledger for an operator.',
   data: Type.Object({ ...conversion, ...complaint, rejectedAt: Timestamp }),
 });
 
