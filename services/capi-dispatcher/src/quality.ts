@@ -12,6 +12,7 @@ import {
   type Reading,
   readingOf,
 } from './core/dataset-quality.ts';
+import { nothingKnown } from './core/outcome.ts';
 import { redactedReply } from './core/redaction.ts';
 
 export interface QualityReaderOptions {
@@ -125,12 +126,7 @@ async function ask(
 }
 
 const noToken: Reading = {
+  ...nothingKnown,
   kind: 'refused',
-  httpStatus: null,
-  code: null,
-  subcode: null,
-  fbtraceId: null,
-  messages: [],
-  waitMs: null,
   reason: 'no access token of this pixel can be opened',
 };

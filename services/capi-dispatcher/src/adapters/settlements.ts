@@ -1,7 +1,7 @@
 /** Writes down how a call ended: rows, events, the attempt and the pixel, in one transaction. */
 import { type Logger, newId, type Sql, type Transaction } from '@rastro/runtime';
 import { aftermathOf, type AftermathContext, type Attempted } from '../core/aftermath.ts';
-import type { Outcome } from '../core/outcome.ts';
+import { nothingKnown, type Outcome } from '../core/outcome.ts';
 import type { Pace } from '../core/pace.ts';
 import { record } from './announce.ts';
 import { type Attempt, recordAttempt, redactRequest } from './attempts.ts';
@@ -101,13 +101,8 @@ async function recordLost(tx: Transaction, rows: readonly LostConversion[]): Pro
 }
 
 const lostLease: Outcome = {
+  ...nothingKnown,
   kind: 'unknown',
-  httpStatus: null,
-  code: null,
-  subcode: null,
-  fbtraceId: null,
-  messages: [],
-  waitMs: null,
   reason: 'the dispatcher ended while the call was under way',
 };
 

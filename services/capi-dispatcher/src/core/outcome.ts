@@ -101,7 +101,8 @@ function withAdvice(outcome: Outcome): Outcome {
 
 const maxReasonChars = 4_000;
 
-const nothingKnown = {
+/** Of a call that Meta never answered. */
+export const nothingKnown = {
   httpStatus: null,
   code: null,
   subcode: null,
