@@ -52,6 +52,7 @@ import { startPaymentRequests } from './adapters/payment-requests.ts';
 import { createTelegram } from './adapters/telegram.ts';
 import { startTimers } from './adapters/timers.ts';
 import { storeUpdate } from './adapters/update-source.ts';
+import { createWaitingChats } from './adapters/waiting-chats.ts';
 import { createWorkspaceConsumers } from './adapters/workspace-consumers.ts';
 import type { Incoming } from './core/incoming.ts';
 import type { Config } from './config.ts';
@@ -201,6 +202,7 @@ async function startWork(parts: Parts, stack: AsyncDisposableStack): Promise<Sub
       ...common,
       leads: { open: openLeads, find: findLeads, save: saveDecisions },
       ...clicks,
+      waiting: createWaitingChats(),
       carryOut: (effects, incoming) => live.carryOut(effects, incoming),
     },
   });

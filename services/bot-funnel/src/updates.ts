@@ -19,6 +19,7 @@ import { clickWaitMs } from './core/retry.ts';
 import { type KnownClick, ownClick } from './adapters/click-store.ts';
 import type { DecidedLead, LiveEffect, Occasion } from './adapters/decision-store.ts';
 import { leadKey, type LeadOwner, type LoadedLead, type UserClick } from './adapters/lead-store.ts';
+import type { WaitingChats } from './adapters/waiting-chats.ts';
 import { type CommandOptions, commandOf, type Situation } from './update-command.ts';
 
 export interface UpdatesOptions extends CommandOptions {
@@ -33,6 +34,7 @@ export interface UpdatesOptions extends CommandOptions {
     tx: Transaction,
     users: readonly LeadOwner[],
   ) => Promise<readonly UserClick[]>;
+  readonly waiting: WaitingChats;
   /** What is to do right after the commit; must not throw and is not waited for. */
   readonly carryOut: (effects: readonly LiveEffect[], incoming: Incoming) => void;
   /** Something may have been queued for Telegram or payment-confirmer. */
@@ -92,7 +94,7 @@ async function handleBatch(
 const clickRetryMs = 300;
 
 async function readyOf(
-  { catalog, findClicks }: UpdatesOptions,
+  { catalog, findClicks, waiting }: UpdatesOptions,
   batch: readonly Incoming[],
   exceptions: Map<string, Settlement | { readonly error: unknown }>,
 ): Promise<Ready[]> {
@@ -114,7 +116,12 @@ async function readyOf(
       const reason = `bot ${botId} has funnel ${bot.item.funnel}, which is not in the catalog`;
       return settle({ deadLetter: reason });
     }
-    if (click === 'not_yet') return settle({ retryInMs: clickRetryMs });
+    if (waiting.isBehind(incoming)) return settle({ retryInMs: clickRetryMs });
+    if (click === 'not_yet') {
+      waiting.wait(incoming);
+      return settle({ retryInMs: clickRetryMs });
+    }
+    waiting.go(incoming);
     return [{ incoming, click, funnel, operatorChatId: bot.item.operatorChatId }];
   });
 }

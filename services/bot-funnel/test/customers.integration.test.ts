@@ -54,6 +54,23 @@ await t.test('a click survives a change of bot within the pool', async (t) => {
   t.match((await startsOf(6011))[0], { trackingToken: null, origin: 'organic' });
 });
 
+await t.test('who writes while his click is still on its way is answered in order', async (t) => {
+  const user = 6015;
+  const token = '4'.repeat(32);
+  await world.start(user, token);
+  for (const text of ['oi', '/privacidade']) await world.write(user, text);
+  await delay(700);
+  await world.publish(sampleEvent('ClickTracked', { trackingToken: token }));
+  await eventually(async () => {
+    const texts = await textsOf(user);
+    assert.equal(texts.length, 3);
+    assert.match(texts.at(-1) ?? '', /Responsável: Loja/);
+  });
+  const starts = await startsOf(user);
+  t.equal(starts.length, 1, 'he came once');
+  t.match(starts[0], { trackingToken: token, origin: 'click' });
+});
+
 await t.test('privacy: asked, shown, erased, and a stranger afterwards', async (t) => {
   const user = 6020;
   const token = '3'.repeat(32);
