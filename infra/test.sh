@@ -35,7 +35,7 @@ for suite in $suites; do
   case $suite in
     check) RASTRO_TEST_RESULTS=$results sh infra/check.sh || true ;;
     integration)
-      suite 'integration tests' 3 180 packages services infra -name node_modules -prune -o \
+      suite 'integration tests' 5 180 packages services infra -name node_modules -prune -o \
         -name '*.integration.test.ts' -print
       ;;
     house)

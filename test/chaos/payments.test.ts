@@ -42,6 +42,7 @@ if (!natsServer || !postgres) throw new Error('the house has no servers of its o
 await openShops(world);
 const nats = await connectNats({ url: house.servers.natsUrl, name: 'test', log: testLog() });
 await using _nats = nats;
+const gatewayUrl = house.urls.get('redirect-gateway') ?? '';
 
 /** Whoever it is, five times, in a drawn order; the next one only when the last one is back. */
 async function killThemAll(): Promise<string[]> {
@@ -199,7 +200,7 @@ await t.test('exactly the truly paid are paid', { timeout: 120_000 }, async (t) 
 });
 
 await t.test('JetStream lost everything', { timeout: 120_000 }, async (t) => {
-  await settled(nats, sql);
+  await settled({ nats, sql, gatewayUrl });
   const purchases = (await sandbox.events()).filter(({ eventName }) => eventName === 'Purchase');
   const ids = purchases.map(({ eventId }) => eventId.replace('purchase_', ''));
   t.same(sorted(ids), sorted(truth), 'Meta has heard of each of them, and of no other');
@@ -214,7 +215,7 @@ await t.test('JetStream lost everything', { timeout: 120_000 }, async (t) => {
     RASTRO_DATA_DIR: dataDir,
   });
   t.equal(await republishing.exit(), 0, republishing.output());
-  await settled(nats, sql);
+  await settled({ nats, sql, gatewayUrl });
   const after = await everything(sql);
   const changed = [...before.keys()].filter((table) => after.get(table) !== before.get(table));
   t.same(changed, [], 'every table is as before');

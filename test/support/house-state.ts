@@ -1,4 +1,5 @@
 /** What a house knows, to be compared before and after. */
+import type { ConsumerInfo } from '@nats-io/jetstream';
 import type { Nats } from '@rastro/messaging';
 import type { Sql } from '@rastro/runtime';
 import { eventually } from '@rastro/testing';
@@ -7,22 +8,24 @@ const quietForMs = 3_000;
 /** Durables of the seven services together, at least: fewer means that some are not back yet. */
 const minConsumers = 8;
 
+/** Who can be asked what is still to do. */
+export interface Watched {
+  readonly nats: Nats;
+  readonly sql: Sql;
+  readonly gatewayUrl: string;
+}
+
 /**
  * Until every consumer of both streams has nothing left, and no service has anything of its own to
  * go on with, for a while: an answer that was lost in the storm is asked for again up to 15 s later.
  */
-export async function settled(nats: Nats, of: Sql): Promise<void> {
+export async function settled(watched: Watched): Promise<void> {
   let quietSince = performance.now();
   await eventually(
     async () => {
-      const consumers = [];
-      for (const stream of ['COMMERCE', 'TRAFFIC']) {
-        for await (const info of nats.jsm.consumers.list(stream)) {
-          if (info.config.durable_name !== undefined) consumers.push(info);
-        }
-      }
+      const consumers = await consumersOf(watched.nats);
       const waiting = consumers.filter((info) => info.num_pending > 0 || info.num_ack_pending > 0);
-      const owed = await owedWork(of);
+      const owed = [...(await owedWork(watched.sql)), ...(await spooled(watched.gatewayUrl))];
       const isBusy = consumers.length < minConsumers || waiting.length > 0 || owed.length > 0;
       if (isBusy) quietSince = performance.now();
       const quietMs = performance.now() - quietSince;
@@ -35,14 +38,34 @@ export async function settled(nats: Nats, of: Sql): Promise<void> {
   );
 }
 
+async function consumersOf({ jsm }: Nats): Promise<ConsumerInfo[]> {
+  const consumers = [];
+  for (const stream of ['COMMERCE', 'TRAFFIC']) {
+    for await (const info of jsm.consumers.list(stream)) {
+      if (info.config.durable_name !== undefined) consumers.push(info);
+    }
+  }
+  return consumers;
+}
+
 /** What a service still means to do by itself. */
 async function owedWork(of: Sql): Promise<string[]> {
   const rows = await of<{ work: string }[]>`
     select 'payment requests' as work from funnel.payment_requests where status = 'pending'
     union select 'messages' from funnel.messages where status in ('queued', 'sending')
     union select 'webhooks' from payments.webhooks where processed_at is null
-    union select 'conversions' from capi.conversions where state in ('due', 'sending', 'unconfirmed')`;
+    union select 'conversions' from capi.conversions where state in ('due', 'sending', 'unconfirmed')
+    union select 'outbox of bot-funnel' from funnel.outbox
+    union select 'outbox of payment-confirmer' from payments.outbox
+    union select 'outbox of delivery-web' from delivery.outbox
+    union select 'outbox of capi-dispatcher' from capi.outbox`;
   return rows.map(({ work }) => work);
+}
+
+/** Clicks that the gateway has on disk and not yet carried to JetStream. */
+async function spooled(gatewayUrl: string): Promise<string[]> {
+  const metrics = await (await fetch(`${gatewayUrl}/metrics`)).text();
+  return /^rastro_spool_bytes\{.*\} 0$/m.test(metrics) ? [] : ['spool of redirect-gateway'];
 }
 
 /** When gateways were and will be asked goes on by itself, whatever is delivered. */
