@@ -90,12 +90,17 @@ async function leadOf(
 }
 
 async function commandOfCommerce(
-  { publicOrigin, funnels }: HandlersOptions,
+  { publicOrigin, funnels, catalog }: HandlersOptions,
   tx: Transaction,
   { event, loaded, at }: { event: CommerceEvent; loaded: LoadedLead; at: string },
 ): Promise<LeadCommand> {
   const funnel = await insideFunnel(funnels, tx, event.workspaceid, loaded.lead);
-  if (event.type !== 'DeliveryIssued') return { type: 'ObservePayment', at, fact: event, funnel };
+  if (event.type !== 'DeliveryIssued') {
+    const product = catalog.get('product', event.data.productId);
+    const isTheirs = product?.workspaceId === event.workspaceid;
+    const accessStays = isTheirs && product.item.accessAfterRefund === 'stays';
+    return { type: 'ObservePayment', at, fact: event, accessStays, funnel };
+  }
   const { paymentId, productName, hasPixel, deliveryToken, accessUrl } = event.data;
   const link = hasPixel ? `${publicOrigin}/delivery/${deliveryToken}` : accessUrl;
   return { type: 'Deliver', delivery: { paymentId, productName, link }, funnel };

@@ -2,7 +2,10 @@
 import type { CatalogItem } from '@rastro/events';
 import { product } from './world-catalog.ts';
 
-export const products = [product('ebook', 'E-book', 1990), product('promo', 'Promo', 990)];
+export const products = [
+  { ...product('ebook', 'E-book', 1990), accessAfterRefund: 'stays' as const },
+  product('promo', 'Promo', 990),
+];
 export const pixExpiryMs = 4_000;
 
 export const funnel: CatalogItem<'funnel'> = {

@@ -58,6 +58,8 @@ export type LeadCommand =
       readonly type: 'ObservePayment';
       readonly at: string;
       readonly fact: PaymentFact;
+      /** Whether the product's seller leaves the access to whoever got all of the money back. */
+      readonly accessStays: boolean;
       readonly funnel: FunnelSnapshot | null;
     }
   | {
@@ -98,7 +100,7 @@ export function decide(lead: Lead, command: LeadCommand): Decision {
     case 'NoteContact':
       return noteContact(lead, command.at, command.isBlocked);
     case 'ObservePayment':
-      return observePayment(lead, command.at, command.fact, command.funnel);
+      return observePayment(lead, command);
     case 'Deliver':
       return deliver(command.delivery, command.funnel);
     case 'FireTimer':

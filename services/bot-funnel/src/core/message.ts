@@ -74,6 +74,8 @@ export type Notice =
       readonly reversal: Reversal;
       readonly paymentId: string;
       readonly telegramUserId: number | null;
+      /** After a refund in whole; a chargeback always ends it. */
+      readonly accessStays: boolean;
     }
   | { readonly about: 'erasure_note'; readonly leadId: string };
 

@@ -81,11 +81,14 @@ const reversalNames = {
 } as const;
 
 function reversalNote(note: Notice & { about: 'reversal_note' }): string {
-  const { reversal, paymentId, telegramUserId } = note;
+  const { reversal, paymentId, telegramUserId, accessStays } = note;
   const { about, productName, cents, currency, isPartial } = reversal;
   const part = isPartial ? ' (parcial)' : '';
+  const afterRefund = accessStays
+    ? 'O acesso continua, como este produto permite.'
+    : 'Retire o acesso do cliente.';
   const access = {
-    refunded: isPartial ? 'Decida se o acesso continua.' : 'Retire o acesso do cliente.',
+    refunded: isPartial ? 'Decida se o acesso continua.' : afterRefund,
     disputed: 'Suspenda o acesso até a decisão do banco.',
     dispute_settled: 'O acesso pode voltar.',
     charged_back: 'Retire o acesso do cliente.',

@@ -6,13 +6,16 @@ import type { FunnelSnapshot } from './funnel.ts';
 import type { Lead } from './lead.ts';
 import type { Reversal } from './message.ts';
 
-/** @param funnel the version that the customer is inside of */
-export function observePayment(
-  lead: Lead,
-  at: string,
-  fact: PaymentFact,
-  funnel: FunnelSnapshot | null,
-): Decision {
+export interface PaymentNews {
+  readonly at: string;
+  readonly fact: PaymentFact;
+  readonly accessStays: boolean;
+  /** The version that the customer is inside of. */
+  readonly funnel: FunnelSnapshot | null;
+}
+
+export function observePayment(lead: Lead, news: PaymentNews): Decision {
+  const { at, fact, accessStays, funnel } = news;
   const before = lead.checkouts.find(({ checkoutId }) => checkoutId === fact.data.checkoutId);
   if (before === undefined) return nothing;
   const { paymentId } = fact.data;
@@ -39,7 +42,7 @@ export function observePayment(
     case 'PaymentRefunded':
     case 'PaymentDisputed':
     case 'PaymentChargedBack':
-      return reversed(fact, funnel);
+      return reversed(fact, accessStays, funnel);
   }
 }
 
@@ -103,12 +106,22 @@ type ReversalFact = PaymentFact & {
   type: 'PaymentRefunded' | 'PaymentDisputed' | 'PaymentChargedBack';
 };
 
-function reversed(fact: ReversalFact, funnel: FunnelSnapshot | null): Decision {
+function reversed(
+  fact: ReversalFact,
+  accessStays: boolean,
+  funnel: FunnelSnapshot | null,
+): Decision {
   const { paymentId, telegramUserId } = fact.data;
   const reversal = reversalOf(fact);
   const { about, cents } = reversal;
   const name = `${about}:${paymentId}:${cents}`;
-  const note = { about: 'reversal_note', reversal, paymentId, telegramUserId } as const;
+  const note = {
+    about: 'reversal_note',
+    reversal,
+    paymentId,
+    telegramUserId,
+    accessStays,
+  } as const;
   const text = about === 'refunded' ? funnel?.messages?.refunded : funnel?.messages?.disputed;
   // Of money that went back the customer hears unless the seller is silent; of a dispute, which
   // he began himself, only in the seller's words.

@@ -182,7 +182,7 @@ export class Simulation {
   }
 
   #observe(fact: PaymentFact): void {
-    const command = { type: 'ObservePayment', at: this.#now, fact } as const;
+    const command = { type: 'ObservePayment', at: this.#now, fact, accessStays: false } as const;
     const decision = decide(this.#lead, { ...command, funnel: this.#options.funnel });
     this.#lead = evolve(this.#lead, fact);
     this.#carryOut(decision);

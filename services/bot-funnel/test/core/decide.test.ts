@@ -111,6 +111,7 @@ const observe = (minute: number, fact: PaymentFact): LeadCommand => ({
   type: 'ObservePayment',
   at: at(minute),
   fact,
+  accessStays: false,
   funnel,
 });
 

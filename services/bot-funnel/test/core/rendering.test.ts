@@ -104,7 +104,13 @@ const notices: { readonly [K in Notice['about']]: Notice & { about: K } } = {
   },
   erase_question: { about: 'erase_question' },
   erased: { about: 'erased', contact: hostile },
-  reversal_note: { about: 'reversal_note', reversal, paymentId: hostile, telegramUserId: 5 },
+  reversal_note: {
+    about: 'reversal_note',
+    reversal,
+    paymentId: hostile,
+    telegramUserId: 5,
+    accessStays: false,
+  },
   erasure_note: { about: 'erasure_note', leadId: hostile },
 };
 
@@ -153,4 +159,22 @@ await t.test('updates are pushed to https and fetched elsewhere', async (t) => {
   t.equal(mode({ PUBLIC_ORIGIN: 'https://go.example.com' }), 'webhook');
   t.equal(mode({ PUBLIC_ORIGIN: 'https://x.example', TELEGRAM_UPDATES: 'polling' }), 'polling');
   t.throws(() => mode({ TELEGRAM_UPDATES: 'pigeons' }), { code: 'CONFIG_INVALID' });
+});
+
+await t.test('the operator reads what becomes of the access', (t) => {
+  const note = (about: 'refunded' | 'charged_back', isPartial: boolean, accessStays: boolean) => {
+    const notice = {
+      about: 'reversal_note',
+      reversal: { ...reversal, about, isPartial },
+      paymentId: '1',
+      telegramUserId: null,
+      accessStays,
+    } as const;
+    return renderMessage({ kind: 'notice', notice })[0]?.html ?? '';
+  };
+  t.match(note('refunded', false, false), 'Retire o acesso');
+  t.match(note('refunded', false, true), 'O acesso continua');
+  t.match(note('refunded', true, true), 'Decida se o acesso continua');
+  t.match(note('charged_back', false, true), 'Retire o acesso', 'a chargeback always ends it');
+  t.end();
 });
