@@ -19,7 +19,7 @@ import { brCodeProblem } from './core/br-code.ts';
 import { attemptMs, type Failover } from './core/failover.ts';
 import { disproofOf, type Gateway, type OpenedCharge, type Opening } from './core/gateway.ts';
 import { decide, initialState, subjectOf } from './core/payment.ts';
-import { nextCheckMs, type Schedule } from './core/schedule.ts';
+import { firstCheckMs, type Schedule } from './core/schedule.ts';
 import { streamOf, wrap } from './observing.ts';
 
 export interface OpeningOptions {
@@ -218,12 +218,9 @@ async function recordOpening(
 function firstCheck(
   charge: Charge,
   { opened, schedule, now }: { opened: OpenedCharge; schedule: Schedule; now: Date },
-): Date | null {
+): Date {
   if (opened.status !== 'pending') return now;
-  const nextMs = nextCheckMs(schedule, {
-    openedAtMs: now.getTime(),
-    expiresAtMs: Date.parse(opened.expiresAt),
-    nowMs: now.getTime(),
-  });
-  return nextMs === null ? null : new Date(nextMs);
+  const openedAtMs = now.getTime();
+  const expiresAtMs = Date.parse(opened.expiresAt);
+  return new Date(firstCheckMs(schedule, { openedAtMs, expiresAtMs }));
 }

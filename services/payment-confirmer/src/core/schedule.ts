@@ -44,6 +44,14 @@ export function nextCheckMs(
   return ahead.length === 0 ? null : Math.min(...ahead);
 }
 
+/** At once where all times are over already: a creation may be repeated long after the first. */
+export function firstCheckMs(
+  schedule: Schedule,
+  { openedAtMs, expiresAtMs }: Omit<ChargeTimes, 'nowMs'>,
+): number {
+  return nextCheckMs(schedule, { openedAtMs, expiresAtMs, nowMs: openedAtMs }) ?? openedAtMs;
+}
+
 /** What follows an answer without news: when to ask once more, and how often after that. */
 export function nextFollowUp(
   { followUpMs }: Schedule,

@@ -11,6 +11,7 @@ import { brCodeProblem, crc16 } from '../../src/core/br-code.ts';
 import { disproofOf, mismatchOf } from '../../src/core/gateway.ts';
 import {
   defaultSchedule,
+  firstCheckMs,
   nextCheckMs,
   nextFollowUp,
   pauseAfterFailureMs,
@@ -107,6 +108,10 @@ await t.test('comparison and schedule', async (t) => {
   t.same(times, [1, 3, 10, 30, 90, 30 + 1440].map(minutes));
   const short = { openedAtMs: 0, expiresAtMs: minutes(2), nowMs: minutes(1) };
   t.equal(nextCheckMs(defaultSchedule, short), minutes(2), 'none between expiry and the hour');
+  const first = (openedAtMs: number) =>
+    firstCheckMs(defaultSchedule, { openedAtMs, expiresAtMs: minutes(30) });
+  t.equal(first(minutes(2)), minutes(3));
+  t.equal(first(minutes(3_000)), minutes(3_000), 'created again when all times are over');
 
   const followUp = (followUpsLeft: number) =>
     nextFollowUp(defaultSchedule, { followUpsLeft, nowMs: 0 });
