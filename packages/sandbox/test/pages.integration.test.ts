@@ -133,7 +133,7 @@ await t.test('by hand: START, buy, copy, pay, and the pages tell of it', async (
   t.teardown(() => browser.close());
   const context = await browser.newContext({ viewport: { width: 420, height: 800 } });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(error.message));
   page.on('console', (message) => {

@@ -240,7 +240,7 @@ await t.test(
       let output = '';
       child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
       child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-      const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
+      const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
       return { child, ended, output: () => output };
     };
     const bad = run({ PORT: 'abc', PUBLIC_ORIGIN: 'nope' });
@@ -250,7 +250,7 @@ await t.test(
 
     const worldFile = join(t.testdir({ 'world.json': JSON.stringify(world) }), 'world.json');
     const good = run({ PORT: '0', SANDBOX_WORLD_FILE: worldFile });
-    const said = await eventually(good.output, (text) => text.includes('http'), 10_000);
+    const said = await eventually(good.output, (text) => /http:\S+\s/.test(text), 60_000);
     const url = /http:\S+/.exec(said)?.[0] ?? '';
     t.equal((await call(`${url}/telegram/bot111:alpha/getMe`)).status, 200);
     good.child.kill('SIGTERM');

@@ -61,7 +61,7 @@ function parse(text: string): unknown {
 export async function eventually<T>(
   ask: () => T | Promise<T>,
   pleases: (answer: T) => boolean,
-  withinMs = 5000,
+  withinMs = 20_000,
 ): Promise<T> {
   const endMs = Date.now() + withinMs;
   for (;;) {

@@ -44,6 +44,8 @@ export class Webhooks {
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #running = new Set<Promise<void>>();
   readonly #held = new Map<string, Delivery>();
+  /** What was held, by the delivery after which it goes out. */
+  readonly #overtaken = new Map<string, Delivery>();
   readonly #closing = new AbortController();
 
   constructor(journal: Journal, faults: Faults, accountOf: AccountOf, log: Log) {
@@ -74,6 +76,7 @@ export class Webhooks {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#held.clear();
+    this.#overtaken.clear();
     this.#table.clear();
   }
 
@@ -103,7 +106,7 @@ export class Webhooks {
     for (let copy = 0; copy < (fault?.duplicate ?? 0); copy += 1) {
       this.#enqueue({ ...delivery, id: randomUUID(), attempts: [] });
     }
-    this.#releaseHeld(charge.accountId);
+    this.#letPass(charge.accountId, delivery);
   }
 
   #enqueue(delivery: Delivery): void {
@@ -126,7 +129,11 @@ export class Webhooks {
       this.#log.error({ err: error, chargeId: delivery.chargeId }, 'a webhook attempt broke'),
     );
     this.#running.add(attempt);
-    void attempt.finally(() => this.#running.delete(attempt));
+    void attempt.finally(() => {
+      this.#running.delete(attempt);
+      this.#release(this.#overtaken.get(delivery.id));
+      this.#overtaken.delete(delivery.id);
+    });
   }
 
   async #tryOnce(delivery: Delivery): Promise<void> {
@@ -152,13 +159,20 @@ export class Webhooks {
     this.#table.put(delivery.id, delivery);
   }
 
-  #releaseHeld(accountId: string): void {
+  #letPass(accountId: string, overtaking: Delivery): void {
     const before = this.#held.get(accountId);
     if (before === undefined) return;
     this.#held.delete(accountId);
-    // A moment later than the one that overtook it.
-    before.nextAtMs = Date.now() + 150;
-    if (before.state === 'waiting' && before.attempts.length === 0) this.#arm(before);
+    if (overtaking.state === 'lost') this.#release(before);
+    else this.#overtaken.set(overtaking.id, before);
+  }
+
+  /** At once, unless its time has come already. */
+  #release(held: Delivery | undefined): void {
+    if (held === undefined || this.#closing.signal.aborted) return;
+    if (!this.#timers.has(held.id) || held.attempts.length > 0) return;
+    held.nextAtMs = Date.now();
+    this.#arm(held);
   }
 }
 
