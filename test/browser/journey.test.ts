@@ -41,7 +41,7 @@ const eventOf = (eventId: string): Promise<EventGroup> =>
       );
       return group;
     },
-    { timeoutMs: 20_000 },
+    { timeoutMs: 30_000 },
   );
 
 /** Telegram answers with nothing, at which a browser stays where it is. */
@@ -139,14 +139,17 @@ await t.test('from the ad to one Purchase', async (t) => {
       `${key} is the same on both copies`,
     );
   }
-  await eventually(async () => {
-    const [signals] = await sql`
-      select 1 from tracking.event_log
-      where type = 'BrowserSignalsCaptured' and tracking_token = ${trackingToken}
-        and event->'data'->>'pageType' = 'delivery'
-        and event->'data'->>'fbp' = ${String(browserCopy?.userData['fbp'])}`;
-    assert.ok(signals, 'the delivery page’s own word about Meta’s cookies');
-  });
+  await eventually(
+    async () => {
+      const [signals] = await sql`
+        select 1 from tracking.event_log
+        where type = 'BrowserSignalsCaptured' and tracking_token = ${trackingToken}
+          and event->'data'->>'pageType' = 'delivery'
+          and event->'data'->>'fbp' = ${String(browserCopy?.userData['fbp'])}`;
+      assert.ok(signals, 'the delivery page’s own word about Meta’s cookies');
+    },
+    { timeoutMs: 30_000 },
+  );
   const plain = await phoneContext(browser, { javaScriptEnabled: false });
   t.teardown(() => plain.close());
   const withoutScripts = await plain.newPage();
@@ -208,7 +211,7 @@ await t.test('without JavaScript the visitor still reaches the bot', async (t) =
   t.teardown(() => context.close());
   const page = await context.newPage();
   await page.goto(`${publicOrigin}/go/promo`);
-  await page.waitForURL(/\/t\.me\/\w+\?start=[0-9a-f]{32}$/, { timeout: 10_000 });
+  await page.waitForURL(/\/t\.me\/\w+\?start=[0-9a-f]{32}$/);
   t.match(page.url(), /start=/);
 });
 

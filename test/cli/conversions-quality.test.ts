@@ -112,13 +112,16 @@ await t.test('below goal is 1, of what is sent from here alone', async (t) => {
 
 await t.test('--refresh waits until a dispatcher has asked', async (t) => {
   const refreshed = quality('--pixel', '2', '--refresh');
-  await eventually(async () => {
-    const { count } = await sql`
-      update quality_reads set asked_at = now(), next_at = now() + interval '1 day',
-        reason = 'asked once more'
-      where pixel_id = '2' and next_at <= now()`;
-    if (count === 0) throw new Error('nobody wants it asked');
-  });
+  await eventually(
+    async () => {
+      const { count } = await sql`
+        update quality_reads set asked_at = now(), next_at = now() + interval '1 day',
+          reason = 'asked once more'
+        where pixel_id = '2' and next_at <= now()`;
+      if (count === 0) throw new Error('nobody wants it asked');
+    },
+    { timeoutMs: 60_000 },
+  );
   const { code, output } = await refreshed;
   t.equal(code, 0, output);
   t.match(output, 'asked once more');

@@ -35,7 +35,7 @@ async function conversions(...args: string[]) {
   };
   const rastro = runRastro(['infra/cli/main.ts', 'conversions', ...args], environment);
   const code = await rastro.exit();
-  return { code, output: rastro.output() };
+  return { code, output: rastro.output(), result: rastro.result() };
 }
 
 const pixel = '1234567890';
@@ -169,7 +169,7 @@ await t.test('before it sends again it says what Meta would make of it', async (
   t.match(told.output, 'Nothing was changed; --yes does it.');
 
   t.equal(dry.code, 0, dry.output);
-  const requests = dry.output.split(/(?=^POST )/m).filter((text) => text.startsWith('POST'));
+  const requests = dry.result.split(/(?=^POST )/m).filter((text) => text.startsWith('POST'));
   t.equal(requests.length, 2, 'the forced one goes alone');
   for (const request of requests) {
     t.ok(request.startsWith(`POST http://graph.test/v26.0/${pixel}/events\n`));

@@ -49,9 +49,12 @@ const failedIn = (findings: readonly Finding[]): Finding[] =>
 
 /** Looked at already, whatever was found. */
 const until = (check: () => Promise<boolean>): Promise<void> =>
-  eventually(async () => {
-    if (!(await check())) throw new Error('not yet');
-  });
+  eventually(
+    async () => {
+      if (!(await check())) throw new Error('not yet');
+    },
+    { timeoutMs: 30_000 },
+  );
 
 const healthOf = async (botId: string): Promise<string | undefined> => {
   const [row] = await sql<{ health: string }[]>`

@@ -40,7 +40,7 @@ async function interrupt(rastro: RastroProcess): Promise<number | null> {
 async function rastroSays(args: readonly string[], more: Record<string, string> = {}) {
   const process = runRastro([cli, ...args], { ...environment, ...more });
   const code = await process.exit();
-  return { code, output: process.output() };
+  return { code, output: process.output(), result: process.result() };
 }
 
 await t.test('start, weigh, stop, start again', async (t) => {
@@ -63,10 +63,15 @@ await t.test('start, weigh, stop, start again', async (t) => {
   t.match(twin.output(), /already runs with this data folder/);
 
   t.equal(await interrupt(first.rastro), 0);
-  await eventually(() => {
-    const left = family.filter(({ pid }) => isAlive(pid));
-    if (left.length > 0) throw new Error(`still there: ${left.map(({ name }) => name).join(', ')}`);
-  });
+  await eventually(
+    () => {
+      const left = family.filter(({ pid }) => isAlive(pid));
+      if (left.length > 0) {
+        throw new Error(`still there: ${left.map(({ name }) => name).join(', ')}`);
+      }
+    },
+    { timeoutMs: 30_000 },
+  );
   t.match(first.rastro.output(), /Stopped\. Everything is kept/);
 
   const second = await start();
@@ -74,7 +79,7 @@ await t.test('start, weigh, stop, start again', async (t) => {
   t.comment(`second start ${second.seconds.toFixed(1)} s`);
   const shown = await rastroSays(['catalog', 'show', 'demo', '--json']);
   t.equal(shown.code, 0, shown.output);
-  const entries = JSON.parse(shown.output) as { version: number; kind: string }[];
+  const entries = JSON.parse(shown.result) as { version: number; kind: string }[];
   t.equal(entries.filter(({ kind }) => kind === 'bot').length, 2);
   t.ok(
     entries.every(({ kind, version }) => version === 1 || kind === 'account'),
@@ -95,7 +100,7 @@ await t.test('start, weigh, stop, start again', async (t) => {
   t.match(wrong.output, /nothing was changed/);
   t.match(wrong.output, /bad\.yaml:5: products\.0\.priceCents/);
   const again = await rastroSays(['catalog', 'show', 'demo', '--json']);
-  t.equal(again.output, shown.output, 'nothing was changed');
+  t.equal(again.result, shown.result, 'nothing was changed');
   const dead = await rastroSays(['dead', 'list']);
   t.equal(dead.code, 0, dead.output);
   t.equal((await rastroSays(['dead', 'replay'])).code, 2, 'misuse');

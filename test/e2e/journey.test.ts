@@ -43,7 +43,8 @@ async function checkTraces({ sandbox, sql }: TestHouse, journey: Journey): Promi
 for (const mode of ['one-process', 'processes'] as const) {
   await t.test(`twenty customers at once, ${mode}`, async (t) => {
     await using world = await startTestHouse({ mode });
-    const journeys = await Promise.all(Array.from({ length: 20 }, () => walk(world)));
+    const walking = Array.from({ length: 20 }, () => walk({ ...world, timeoutMs: 60_000 }));
+    const journeys = await Promise.all(walking);
     for (const journey of journeys) await checkTraces(world, journey);
     t.equal(new Set(journeys.map(({ paymentId }) => paymentId)).size, 20);
     const purchases = await world.sandbox.events();
@@ -67,7 +68,7 @@ await t.test(
             'the offer came',
           );
         },
-        { timeoutMs: 15_000 },
+        { timeoutMs: 30_000 },
       );
     }
     const origins = await eventually(async () => {

@@ -68,7 +68,7 @@ export function problemsOf(evidence: Evidence): string[] {
     const own = { copies: copies.get(eventId) ?? [], requests: requests.get(eventId) ?? [] };
     const found = [
       ...(isPoison ? poisonProblems(row, own) : healthyProblems(row, own)),
-      ...repeatProblems(evidence, own.requests),
+      ...repeatProblems(evidence, own.requests, evidence.announced.get(eventId) ?? {}),
       ...sameness(row, own),
       ...announcementProblems(evidence.announced.get(eventId) ?? {}, isPoison, own.copies.length),
     ];
@@ -145,12 +145,20 @@ function* poisonProblems(row: LedgerRow | undefined, own: Own): Iterable<string>
 }
 
 /** A call that Meta took in is the event's last, unless nobody could know that Meta had it. */
-function* repeatProblems(evidence: Evidence, requests: readonly GraphRequest[]): Iterable<string> {
+function* repeatProblems(
+  evidence: Evidence,
+  requests: readonly GraphRequest[],
+  { ConversionUnconfirmed = 0 }: Readonly<Record<string, number>>,
+): Iterable<string> {
   for (const [index, request] of requests.entries()) {
     const next = requests[index + 1];
     if (!next || !request.accepted || isUnknown(evidence, request, next.atMs)) continue;
     const { atMs, durationMs, fbtraceId } = request;
     const isSettled = evidence.settledTraces.has(fbtraceId ?? '');
+    // By the dispatcher's own clock the call took too long, and so it said: the answer was there in
+    // time, but not its turn to be read.
+    const isGivenUp = ConversionUnconfirmed > 0 && next.atMs - atMs >= briskPace.callTimeoutMs;
+    if (isGivenUp && !isSettled) continue;
     const kills = evidence.killed
       .filter((kill) => kill.backAtMs >= atMs && kill.atMs <= next.atMs)
       .map((kill) => `${kill.victim} after ${kill.atMs - atMs} ms`);

@@ -3,6 +3,7 @@ import type { ConsumerInfo } from '@nats-io/jetstream';
 import type { Nats } from '@rastro/messaging';
 import type { Sql } from '@rastro/runtime';
 import { eventually } from '@rastro/testing';
+import type { SandboxClient } from './sandbox-client.ts';
 
 const quietForMs = 3_000;
 /** Durables of the seven services together, at least: fewer means that some are not back yet. */
@@ -12,6 +13,7 @@ const minConsumers = 8;
 export interface Watched {
   readonly nats: Nats;
   readonly sql: Sql;
+  readonly sandbox: SandboxClient;
   readonly gatewayUrl: string;
 }
 
@@ -19,17 +21,21 @@ export interface Watched {
  * Until every consumer of both streams has nothing left, and no service has anything of its own to
  * go on with, for a while: an answer that was lost in the storm is asked for again up to 15 s later.
  */
-export async function settled(watched: Watched): Promise<void> {
-  let quietSince = performance.now();
+export async function settled({ nats, sql, sandbox, gatewayUrl }: Watched): Promise<void> {
+  /** Null where the last look saw work, or nobody could be asked. */
+  let quietSince: number | null = null;
   await eventually(
     async () => {
-      const consumers = await consumersOf(watched.nats);
+      const before = quietSince;
+      quietSince = null;
+      const lookedAt = performance.now();
+      const consumers = await consumersOf(nats);
       const waiting = consumers.filter((info) => info.num_pending > 0 || info.num_ack_pending > 0);
-      const owed = [...(await owedWork(watched.sql)), ...(await spooled(watched.gatewayUrl))];
+      const [work, clicks, calls] = [owedWork(sql), spooled(gatewayUrl), webhooks(sandbox)];
+      const owed = (await Promise.all([work, clicks, calls])).flat();
       const isBusy = consumers.length < minConsumers || waiting.length > 0 || owed.length > 0;
-      if (isBusy) quietSince = performance.now();
-      const quietMs = performance.now() - quietSince;
-      if (quietMs < quietForMs) {
+      if (!isBusy) quietSince = before ?? lookedAt;
+      if (quietSince === null || performance.now() - quietSince < quietForMs) {
         const names = waiting.map(({ name }) => name).join();
         throw new Error(`${consumers.length} consumers, waiting: ${names}, owed: ${owed.join()}`);
       }
@@ -55,6 +61,7 @@ async function owedWork(of: Sql): Promise<string[]> {
     union select 'messages' from funnel.messages where status in ('queued', 'sending')
     union select 'webhooks' from payments.webhooks where processed_at is null
     union select 'conversions' from capi.conversions where state in ('due', 'sending', 'unconfirmed')
+      or (state = 'waiting' and due_at < now() + interval '1 minute')
     union select 'outbox of bot-funnel' from funnel.outbox
     union select 'outbox of payment-confirmer' from payments.outbox
     union select 'outbox of delivery-web' from delivery.outbox
@@ -68,6 +75,12 @@ async function spooled(gatewayUrl: string): Promise<string[]> {
   return /^rastro_spool_bytes\{.*\} 0$/m.test(metrics) ? [] : ['spool of redirect-gateway'];
 }
 
+/** What the sandbox's gateway could not deliver and will try again. */
+async function webhooks(sandbox: SandboxClient): Promise<string[]> {
+  const all = await sandbox.webhooks();
+  return all.some(({ state }) => state === 'waiting') ? ['webhooks of the sandbox'] : [];
+}
+
 /** When gateways were and will be asked goes on by itself, whatever is delivered. */
 const byTheClock = [
   'asked_at',
@@ -78,13 +91,22 @@ const byTheClock = [
   'follow_ups_left',
 ];
 
+/** Of what a service looks after by itself: the first look comes a minute after its start. */
+const upkeep = [
+  'bot_health',
+  'dataset_quality',
+  'quality_reads',
+  'retention_backlog',
+  'retention_progress',
+];
+
 /** What events leave behind, as one hash a table; what was delivered and sent is another matter. */
 export async function everything(of: Sql): Promise<Map<string, string>> {
   const bookkeeping = ['inbox', 'outbox', 'schemaversion'];
   const tables = await of<{ schema: string; name: string }[]>`
     select schemaname as schema, tablename as name from pg_tables
     where schemaname in ('payments', 'delivery', 'funnel', 'capi', 'tracking')
-      and not (tablename = any(${bookkeeping})) order by 1, 2`;
+      and not (tablename = any(${[...bookkeeping, ...upkeep]})) order by 1, 2`;
   const hashes = new Map<string, string>();
   for (const { schema, name } of tables) {
     const [row] = await of<{ hash: string | null }[]>`

@@ -10,17 +10,22 @@ interface ProcessInfo {
 function allProcesses(): ProcessInfo[] {
   return readdirSync('/proc').flatMap((entry) => {
     if (!/^\d+$/.test(entry)) return [];
-    try {
-      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
-      const [, name = '', rest = ''] = /\((.*)\) (.*)/s.exec(stat) ?? [];
-      const [state, parent] = rest.split(' ');
-      return state === 'Z' ? [] : [{ pid: Number(entry), parent: Number(parent), name }];
-    } catch (error) {
-      // It ended while we were reading.
-      if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
-      throw error;
-    }
+    const stat = unlessEnded(() => readFileSync(`/proc/${entry}/stat`, 'utf8'));
+    if (stat === undefined) return [];
+    const [, name = '', rest = ''] = /\((.*)\) (.*)/s.exec(stat) ?? [];
+    const [state, parent] = rest.split(' ');
+    return state === 'Z' ? [] : [{ pid: Number(entry), parent: Number(parent), name }];
   });
+}
+
+/** Undefined of a process that has ended, be it while we were reading. */
+function unlessEnded<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
 }
 
 /** A process and everything below it. */
@@ -37,9 +42,12 @@ export function isAlive(pid: number): boolean {
   return allProcesses().some((process) => process.pid === pid);
 }
 
-/** Resident memory in MB: all pages, and with shared ones divided among their users. */
+/**
+ * Resident memory in MB: all pages, and with shared ones divided among their users. None of a
+ * process that has ended.
+ */
 export function residentMb(pid: number): { rss: number; pss: number } {
-  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const rollup = unlessEnded(() => readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? '';
   const mb = (field: string): number =>
     Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0) / 1024;
   return { rss: mb('Rss'), pss: mb('Pss') };

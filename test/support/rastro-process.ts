@@ -8,8 +8,10 @@ import type { Environment } from '@rastro/runtime';
 export interface RastroProcess {
   readonly child: ChildProcess;
   readonly pid: number;
-  /** Everything said so far, on both streams. */
+  /** Everything said so far, on both streams, which may come in another order than they were written. */
   output(): string;
+  /** Of that, what is for programs. */
+  result(): string;
   /** Resolves with the match as soon as it is said; rejects when the process ends without. */
   says(pattern: RegExp): Promise<RegExpExecArray>;
   exit(): Promise<number | null>;
@@ -23,10 +25,12 @@ export function runRastro(args: readonly string[], environment: Environment): Ra
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let text = '';
+  let result = '';
   const heard = new Set<() => void>();
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => {
-      text += chunk.toString();
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+      if (stream === child.stdout) result += chunk;
       for (const listener of heard) listener();
     });
   }
@@ -35,6 +39,7 @@ export function runRastro(args: readonly string[], environment: Environment): Ra
     child,
     pid: child.pid ?? 0,
     output: () => text,
+    result: () => result,
     exit: () => exited,
     says: (pattern) =>
       new Promise((resolve, reject) => {

@@ -79,6 +79,8 @@ export function sandboxClient(url: string) {
     /** Replaces who exists; what happened stays. */
     putWorld: (world: object) => call<unknown>('PUT', '/world', world),
     charges: () => call<Charge[]>('GET', '/pix/charges'),
+    /** Of the PIX gateways, newest first. */
+    webhooks: () => call<{ readonly state: string }[]>('GET', '/pix/webhooks'),
     pay: (chargeId: string) => call<Charge>('POST', `/pix/charges/${chargeId}/pay`, {}),
     events: (eventId?: string) =>
       call<EventGroup[]>('GET', `/graph/events${eventId ? `?eventId=${eventId}` : ''}`),

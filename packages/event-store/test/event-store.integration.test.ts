@@ -44,9 +44,12 @@ async function relayInto(published: RastroEvent[], publish?: Publish) {
 }
 
 const untilPublished = (published: RastroEvent[], event: RastroEvent) =>
-  eventually(() => {
-    if (!published.some(({ id }) => id === event.id)) throw new Error('not published');
-  });
+  eventually(
+    () => {
+      if (!published.some(({ id }) => id === event.id)) throw new Error('not published');
+    },
+    { timeoutMs: 30_000 },
+  );
 
 await t.test('of fifty racing writers exactly one wins', async (t) => {
   const streamId = `payment-${newId()}`;
@@ -217,13 +220,16 @@ await t.test(
     for (let tries = 0; tries < 5; tries += 1) await askAll();
     await servers.postgres.start();
     const startedMs = performance.now();
-    await eventually(async () => {
-      const answers = await askAll();
-      if (answers.some(({ status }) => status === 'rejected')) throw new Error('not yet');
-    });
+    await eventually(
+      async () => {
+        const answers = await askAll();
+        if (answers.some(({ status }) => status === 'rejected')) throw new Error('not yet');
+      },
+      { timeoutMs: 30_000 },
+    );
     const tookMs = performance.now() - startedMs;
-    // By the client's own rule it would be up to 20 s.
-    t.ok(tookMs < 5_000, `${Math.round(tookMs)} ms`);
+    // By the client's own rule it would be 10 to 20 s.
+    t.ok(tookMs < 9_000, `${Math.round(tookMs)} ms`);
   },
 );
 

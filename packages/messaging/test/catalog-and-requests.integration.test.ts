@@ -33,9 +33,9 @@ await t.test(
     const [product] = sampleCatalog().filter(({ kind }) => kind === 'product');
     if (!product) throw new Error('no sample product');
     await eventually(() => putCatalog(nats, 'demo', [{ ...product, id: 'late', version: 1 }]), {
-      timeoutMs: 20_000,
+      timeoutMs: 40_000,
     });
-    await eventually(() => assert.ok(catalog.get('product', 'late')), { timeoutMs: 20_000 });
+    await eventually(() => assert.ok(catalog.get('product', 'late')), { timeoutMs: 60_000 });
   },
 );
 
@@ -79,7 +79,7 @@ await t.test('what the server says of the asker counts, not what he says of hims
   });
   const askAs = async (subject: string): Promise<unknown> => {
     const body = JSON.stringify({ workspaceId: 'demo', paymentId: newId() });
-    return (await nats.connection.request(subject, body, { timeout: 2_000 })).json();
+    return (await nats.connection.request(subject, body, { timeout: 10_000 })).json();
   };
   const refused = { error: { code: 'refused', message: /workspace other/ } };
   t.match(await askAs('workspace.other.payments.revalidate'), refused);

@@ -118,12 +118,15 @@ await t.test(
     t.match(refused, { originalSubject: 'events.demo.payment.PaymentPaid', deliveries: 1 });
     if (!refused) return;
     isMended = true;
-    const before = other.handled.length;
     await replayDeadLetter(nats, refused);
     await eventually(() => {
       if (handled.filter(({ id }) => id === event.id).length < 2) throw new Error('not replayed');
     });
-    t.equal(other.handled.length, before, 'the consumer that had no trouble is left alone');
+    const marker = sampleEvent('PaymentPaid');
+    await publishEvent(nats, marker);
+    await other.has(marker);
+    const times = other.handled.filter(({ id }) => id === event.id).length;
+    t.equal(times, 1, 'the consumer that had no trouble is left alone');
     t.equal((await listDeadLetters(nats)).length, 2);
   },
 );
@@ -139,7 +142,7 @@ await t.test(
     const during = sampleEvent('PaymentPaid');
     await t.rejects(publishEvent(nats, during), 'an unknown outcome is an error, never a success');
     await servers.nats.start();
-    await eventually(() => publishEvent(nats, during), { timeoutMs: 20_000 });
+    await eventually(() => publishEvent(nats, during), { timeoutMs: 40_000 });
     await has(before);
     await has(during);
     t.equal(new Set(handled.map(({ id }) => id)).size >= 2, true);
@@ -157,7 +160,7 @@ await t.test('a deleted consumer, and a deleted stream, are provisioned again', 
   await has(first);
   await nats.jsm.streams.delete('COMMERCE');
   const second = sampleEvent('PaymentPaid');
-  await eventually(() => publishEvent(nats, second), { timeoutMs: 20_000 });
+  await eventually(() => publishEvent(nats, second), { timeoutMs: 40_000 });
   await has(second);
 });
 
@@ -206,9 +209,12 @@ await t.test('batches are handled whole, and again after a throw', async (t) => 
   await Promise.all(
     Array.from({ length: 200 }, () => publishEvent(nats, sampleEvent('ClickTracked'))),
   );
-  await eventually(() => {
-    if (ids.size < 200) throw new Error(`${ids.size} of 200`);
-  });
+  await eventually(
+    () => {
+      if (ids.size < 200) throw new Error(`${ids.size} of 200`);
+    },
+    { timeoutMs: 30_000 },
+  );
   t.ok(Math.max(...sizes) > 1, 'there was a batch');
   t.ok(sizes.every((size) => size <= 50));
 });

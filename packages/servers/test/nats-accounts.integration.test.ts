@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection, nkeyAuthenticator, nkeys } from '@nats-io/transport-node';
 import t from 'tap';
@@ -20,6 +21,18 @@ t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 function connectAs(url: string): Promise<NatsConnection> {
   const { host: servers, username: user, password: pass } = new URL(url);
   return connect({ servers, user, pass, reconnect: false });
+}
+
+/** A server that has little of the machine reads its configuration some time after it was told. */
+async function withPatience<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let left = 50; ; left -= 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (left === 0) throw error;
+      await delay(200);
+    }
+  }
 }
 
 /** Three messages, the first of them handled, on a server without accounts. */
@@ -94,13 +107,16 @@ await t.test('an account comes and goes while messages travel', async (t) => {
   t.ok(await reloadNats(dataDir));
   const servers = `127.0.0.1:${server.port}`;
   const authenticator = nkeyAuthenticator(pair.getSeed());
-  const tenant = await connect({ servers, authenticator, reconnect: false });
-  t.equal((await tenant.request('payments.create')).string(), from, 'it says who asks');
+  const connectTenant = () => connect({ servers, authenticator, reconnect: false });
+  const tenant = await withPatience(connectTenant);
+  const answer = await withPatience(() => tenant.request('payments.create'));
+  t.equal(answer.string(), from, 'it says who asks');
 
   writeFileSync(join(dataDir, workspacesFile), '');
   t.ok(await reloadNats(dataDir));
-  t.ok(tenant.isClosed(), 'it is out at once');
-  await t.rejects(connect({ servers, authenticator, reconnect: false }), /Authorization/);
+  await tenant.closed();
+  t.ok(tenant.isClosed(), 'it is out');
+  await t.rejects(connectTenant(), /Authorization/);
 
   isOver = true;
   await publishing;

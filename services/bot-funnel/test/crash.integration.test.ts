@@ -41,9 +41,10 @@ function spawnService(world: World, log: string[]): ChildProcess {
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
-  const exited = once(child, 'exit');
+  // Not before all that it wrote has been read.
+  const closed = once(child, 'close');
   child.kill(signal);
-  await exited;
+  await closed;
   return child.exitCode;
 }
 
@@ -102,11 +103,13 @@ await t.test('killed again and again', { timeout: 110_000 }, async (t) => {
   }
   const checkouts = await world.recorded('CheckoutStarted');
   t.equal(checkouts.length, customers.length, 'one checkout for each press');
-  await eventually(async () => {
+  // What a killed process had sent is recorded by the one that takes the chat over.
+  const areRecorded = async (): Promise<void> => {
     const sent = await world.recorded('MessageSent');
     const deliveries = sent.filter(({ data }) => data.kind === 'delivery');
     assert.equal(deliveries.length, customers.length, 'each delivery is recorded once');
-  });
+  };
+  await eventually(areRecorded, { timeoutMs: patienceMs });
 
   t.equal(await end(child, 'SIGTERM'), 0, 'it drains and ends by itself');
   const text = log.join('');

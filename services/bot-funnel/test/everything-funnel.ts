@@ -1,4 +1,4 @@
-/** A funnel that uses everything a funnel can have, with waits that a test can wait for. */
+/** A funnel that uses everything a funnel can have, whose waits are over when a test says so, and not before. */
 import type { CatalogItem } from '@rastro/events';
 import { product } from './world-catalog.ts';
 
@@ -6,13 +6,13 @@ export const products = [
   { ...product('ebook', 'E-book', 1990), accessAfterRefund: 'stays' as const },
   product('promo', 'Promo', 990),
 ];
-export const pixExpiryMs = 4_000;
+export const pixExpiryMs = 30 * 60_000;
 
 export const funnel: CatalogItem<'funnel'> = {
   id: 'default',
   steps: [
     { id: 'welcome', text: 'Olá', buttons: [{ label: 'Mais', goto: 'more' }], next: 'second' },
-    { id: 'second', text: 'E mais uma coisa…', delaySeconds: 1, buttons: [] },
+    { id: 'second', text: 'E mais uma coisa…', delaySeconds: 300, buttons: [] },
     {
       id: 'more',
       text: 'Um e-book <b>',
@@ -31,13 +31,13 @@ export const funnel: CatalogItem<'funnel'> = {
     { id: 'members', text: 'Bem-vindo', buttons: [{ label: 'Site', url: 'https://example.com' }] },
   ],
   followUps: [
-    { id: 'a', on: 'stalled', step: null, product: null, afterMinutes: 0.05, goto: 'nudge' },
+    { id: 'a', on: 'stalled', step: null, product: null, afterMinutes: 20, goto: 'nudge' },
     {
       id: 'b',
       on: 'pix_unpaid',
       step: null,
       product: 'ebook',
-      afterMinutes: 0.03,
+      afterMinutes: 10,
       goto: 'reminder',
     },
     { id: 'c', on: 'pix_expired', step: null, product: 'ebook', afterMinutes: 0, goto: 'cheaper' },

@@ -69,7 +69,8 @@ await t.test('START is bound to the click, also to one that is still on its way'
 
   const late = newTrackingToken();
   const waiting = start({ telegramUserId: 502, trackingToken: late });
-  await delay(700);
+  // Longer than it looks again, and far from the end of its patience.
+  await delay(400);
   await world.publish(sampleEvent('ClickTracked', { trackingToken: late }));
   t.match(await waiting, { ok: true, value: { origin: 'click', trackingToken: late } });
 });
@@ -141,7 +142,9 @@ await t.test('only bots that are run elsewhere, and only by their own workspace'
   t.match(await asked({ workspaceId: 'other' }), { error: { code: 'not_found' } });
   t.match(await asked({ telegramUserId: 'me' }), { error: { code: 'invalid_request' } });
   const body = JSON.stringify(request);
-  const reply = await nats.connection.request('workspace.other.funnel.start', body);
+  const reply = await nats.connection.request('workspace.other.funnel.start', body, {
+    timeout: 10_000,
+  });
   t.match(reply.json(), { error: { code: 'refused' } });
   t.same(await started(507), []);
 });
@@ -154,13 +157,19 @@ await t.test(
     const { leadId, trackingToken, poolId } = reply.value;
     const payment = { ...who, leadId, trackingToken, poolId, telegramUserId: 508 };
     const { workspaceId: _envelope, ...data } = { ...payment, checkoutId: newId() };
-    await world.publish(sampleEvent('PaymentCreated', data));
-    await world.publish(sampleEvent('PaymentPaid', data));
-    await world.publish(sampleEvent('PaymentCreated', data, { workspaceid: 'other' }));
+    const events = [
+      sampleEvent('PaymentCreated', data),
+      sampleEvent('PaymentPaid', data),
+      sampleEvent('PaymentCreated', data, { workspaceid: 'other' }),
+    ];
+    for (const event of events) await world.publish(event);
     await eventually(async () => {
-      const rows = await sql`select 1 from observed_payments where lead_id = ${leadId}`;
-      assert.equal(rows.length, 2);
+      const ids = events.map(({ id }) => id);
+      const handled = await sql`select 1 from inbox where message_id = any(${ids})`;
+      assert.equal(handled.length, events.length);
     });
+    const observed = await sql`select 1 from observed_payments where lead_id = ${leadId}`;
+    t.equal(observed.length, 2, 'another workspace says nothing about it');
     const checkouts = (await world.recorded('CheckoutStarted')).map((event) => event.data);
     t.match(checkouts, [{ leadId, trackingToken, checkoutId: data.checkoutId }]);
     t.equal(checkouts.length, 1);
@@ -168,7 +177,10 @@ await t.test(
 );
 
 await t.test('it is given a durable of its workspace, and nothing was said for it', async (t) => {
-  const info = await nats.jsm.consumers.info('COMMERCE', workspaceDurable('demo'));
+  // It is made while the service is at work already.
+  const info = await eventually(() =>
+    nats.jsm.consumers.info('COMMERCE', workspaceDurable('demo')),
+  );
   t.same(info.config.filter_subjects, [
     'events.demo.lead.>',
     'events.demo.payment.>',

@@ -1,7 +1,7 @@
 /**
  * Goal: what the simulator prints is what customers get. Method: the same acts drive the simulator
  * and the real service (real NATS and Postgres, the sandbox's Telegram), through a funnel that uses
- * everything; both chats are compared word by word.
+ * everything; both chats are compared word by word. Time passes in Postgres, act by act.
  */
 import assert from 'node:assert/strict';
 import { eventually, testLog } from '@rastro/testing';
@@ -10,7 +10,7 @@ import { parseWalk } from '../src/core/simulated-walk.ts';
 import { plainText } from '../src/core/simulation-text.ts';
 import { type Act, Simulation } from '../src/core/simulation.ts';
 import { startService } from '../src/service.ts';
-import { chargesOf, press, refund, waitAndExpire } from './customers.ts';
+import { chargesOf, press, refund, wait } from './customers.ts';
 import { funnel, pixExpiryMs, products } from './everything-funnel.ts';
 import { delivered, paid } from './payments.ts';
 import { type SentMessage, startWorld } from './world.ts';
@@ -74,7 +74,7 @@ async function actForReal(user: number, act: Act): Promise<unknown> {
     case 'write':
       return world.write(user, act.text);
     case 'wait':
-      return waitAndExpire(world, user, act.ms);
+      return wait(world, user, act.ms);
     case 'pay': {
       const charge = await eventually(async () => {
         const last = (await chargesOf(world, user)).at(-1);
@@ -91,9 +91,9 @@ async function actForReal(user: number, act: Act): Promise<unknown> {
 
 await t.test('simulated and real walks say the same', async (t) => {
   const walks = [
-    'start; wait 1s; press Mais; press Comprar; press Não; wait 2s; press Ver PIX; pay; wait 4s',
-    'start; press Mais; wait 3.2s; press Voltar; press Comprar; press Sim; pay; press Mais; refund',
-    'start; press Mais; press Comprar; press Não; wait 4.2s; press Aceito; pay; write oi',
+    'start; wait 5m; press Mais; press Comprar; press Não; wait 11m; press Ver PIX; pay; wait 30m',
+    'start; press Mais; wait 21m; press Voltar; press Comprar; press Sim; pay; press Mais; refund',
+    'start; press Mais; press Comprar; press Não; wait 31m; press Aceito; pay; write oi',
   ];
   await Promise.all(
     walks.map(async (walk, index) => {
@@ -105,7 +105,7 @@ await t.test('simulated and real walks say the same', async (t) => {
         const soFar = simulated(acts.slice(0, acts.indexOf(act) + 1));
         await eventually(
           async () => assert.deepEqual((await world.said(user)).map(saidOf), soFar),
-          { timeoutMs: 15_000 },
+          { timeoutMs: 30_000 },
         );
       }
       t.pass(walk);

@@ -55,6 +55,9 @@ export interface World extends AsyncDisposable, Gateway {
   recorded<T extends EventType>(type: T): Promise<RastroEvent<T>[]>;
 }
 
+/** Several times what a busy machine needs: a chat takes one message a second. */
+const patienceMs = 20_000;
+
 /** It stands there until it is edited into a PIX or a delivery link. */
 const isPlaceholder = (text: string | undefined): boolean =>
   text !== undefined && /^(?:⏳ Gerando|📦 Preparando)/.test(text);
@@ -147,7 +150,7 @@ function controlOf(sandbox: Sandbox): World['control'] {
     const json = { 'content-type': 'application/json' };
     const request =
       body === undefined ? {} : { method: 'POST', headers: json, body: JSON.stringify(body) };
-    const signal = AbortSignal.timeout(5_000);
+    const signal = AbortSignal.timeout(patienceMs);
     const response = await fetch(`${sandbox.url}/control/${path}`, { ...request, signal });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return response.json();
@@ -158,7 +161,7 @@ function controlOf(sandbox: Sandbox): World['control'] {
 export function chargeOf(
   world: World,
   telegramUserId: number,
-  timeoutMs = 10_000,
+  timeoutMs = patienceMs,
 ): Promise<DataOf<'PaymentCreated'>> {
   const check = async (): Promise<DataOf<'PaymentCreated'>> => {
     const rows = await world.sql<{ event: RastroEvent<'PaymentCreated'> }[]>`
@@ -175,7 +178,7 @@ export function hears(
   world: World,
   userId: number,
   count: number,
-  timeoutMs = 10_000,
+  timeoutMs = patienceMs,
 ): Promise<SentMessage[]> {
   const check = async (): Promise<SentMessage[]> => {
     const messages = await world.said(userId);
@@ -190,7 +193,7 @@ export function pressWhenShown(
   world: World,
   userId: number,
   label: string,
-  timeoutMs = 10_000,
+  timeoutMs = patienceMs,
 ): Promise<unknown> {
   const check = async (): Promise<unknown> => {
     const messages = await world.said(userId);

@@ -66,7 +66,7 @@ async function untilAccepted(pixelId: string, count: number): Promise<void> {
         select 1 from conversions where pixel_id = ${pixelId} and state = 'accepted'`;
       if (rows.length !== count) throw new Error(`${rows.length} of ${count} are accepted`);
     },
-    { timeoutMs: 10_000, intervalMs: 50 },
+    { timeoutMs: 30_000, intervalMs: 50 },
   );
 }
 
@@ -74,7 +74,8 @@ function startLanes(given: {
   readonly graph: Graph;
   readonly pace?: Partial<Pace>;
   readonly around?: (claims: Claims) => Claims;
-  readonly onDrain?: () => void;
+  /** Told of each drain; what it returns is told of the drain's end. */
+  readonly onDrain?: () => (() => void) | void;
 }): Dispatcher {
   const pace = { ...defaultPace, ...given.pace };
   const stopping = new AbortController();
@@ -91,8 +92,8 @@ function startLanes(given: {
   const { signal } = stopping;
   const sender = createSender({ ...shared, claims: around(claims), graph, metrics, signal });
   const drain: typeof sender.drain = (errand) => {
-    given.onDrain?.();
-    return sender.drain(errand);
+    const onEnd = given.onDrain?.() ?? (() => {});
+    return sender.drain(errand).finally(onEnd);
   };
   return startDispatcher({ ...shared, sender: { ...sender, drain }, stopping });
 }
@@ -118,12 +119,13 @@ await t.test('a lane that is always busy takes turns, and never runs twice at on
     const call = Symbol('call');
     under.add(call);
     most.calls = Math.max(most.calls, under.size);
-    await delay(45);
+    await delay(180);
     under.delete(call);
     return acceptAll(eventIds);
   });
-  const pace = { laneTurnMs: 100, laneBoundMs: 800 };
-  await using _dispatcher = startLanes({ graph, pace, onDrain: () => (turns += 1) });
+  // All of it takes longer than the bound, so only turns keep the lane from being taken for dead.
+  const pace = { laneTurnMs: 300, laneBoundMs: 3_000 };
+  await using _dispatcher = startLanes({ graph, pace, onDrain: () => void (turns += 1) });
   await untilAccepted(pixelId, 400);
   t.ok(turns > 2, `${turns} turns`);
   t.equal(most.calls, 1, 'one call at a time');
@@ -133,7 +135,7 @@ for (const where of ['claim', 'send'] as const) {
   await t.test(`a ${where} that hangs is replaced, and does nothing when it wakes`, async (t) => {
     const pixelId = await pixelWith({ Purchase: 60 });
     const gate = Promise.withResolvers<void>();
-    let [claimed, hangs] = [0, true];
+    let [claimed, draining, hangs] = [0, 0, true];
     const sent: string[] = [];
     const hang = async (place: string): Promise<boolean> => {
       if (place !== where || !hangs) return false;
@@ -156,9 +158,17 @@ for (const where of ['claim', 'send'] as const) {
       sent.push(...eventIds);
       return acceptAll(eventIds);
     });
-    const pace = { laneBoundMs: 300, leaseMs: 400, callTimeoutMs: 100, retryBaseMs: 20 };
-    await using _dispatcher = startLanes({ graph, pace, around });
+    const onDrain = () => {
+      draining += 1;
+      return () => void (draining -= 1);
+    };
+    // Short, but not for lanes that are only slow: those must not be given up too.
+    const pace = { laneBoundMs: 2_000, leaseMs: 3_000, callTimeoutMs: 500, retryBaseMs: 20 };
+    await using _dispatcher = startLanes({ graph, pace, around, onDrain });
     await untilAccepted(pixelId, 60);
+    await eventually(() => {
+      if (draining !== 1) throw new Error(`${draining} drain, not only the one that hangs`);
+    });
     const before = { claimed, calls: await attemptsOf(pixelId) };
     gate.resolve();
     await delay(150);

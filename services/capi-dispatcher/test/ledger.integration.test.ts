@@ -118,6 +118,7 @@ await t.test(
       const { item } = catalog.list('pool').find(({ item: { id } }) => id === pool.pool.id) ?? {};
       if (item?.meta.testEventCode !== null) throw new Error('the catalog is not known yet');
     });
+    await world.untilCatalogKnown();
     const planned = await plannedFor(wishOf('replay', pool));
     t.notMatch(planned[0]?.body, 'TEST1', 'nor in a dry run');
     await sendAgain(wishOf('replay', pool));
@@ -229,6 +230,7 @@ await t.test('skipped: once the catalog is mended; without consent never', async
     const told = await previewed(wishOf('replay', asking));
     if (told['left still_skipped no_consent'] !== 1) throw new Error(JSON.stringify(told));
   });
+  await world.untilCatalogKnown();
   await sendAgain(wishOf('replay', asking, { isForced: true }));
   await sendAgain(wishOf('replay', pool));
   await untilState(first.pageViewId, 'accepted');

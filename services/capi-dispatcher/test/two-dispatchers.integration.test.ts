@@ -15,6 +15,7 @@ import { journeyOf, startWorld } from './world.ts';
 const pageViews = 2_000;
 const purchases = 200;
 
+t.setTimeout(240_000);
 await using world = await startWorld();
 const { environment, graph, nats, pools, sql } = world;
 
@@ -43,7 +44,7 @@ const untilAll = (...states: string[]): Promise<void> =>
       const count = await countIn(...states);
       if (count !== pageViews + purchases) throw new Error(`${count} are ${states.join(' or ')}`);
     },
-    { timeoutMs: 30_000, intervalMs: 50 },
+    { timeoutMs: 60_000, intervalMs: 50 },
   );
 
 await t.test('each event is sent by one of them', async (t) => {
@@ -59,7 +60,7 @@ await t.test('each event is sent by one of them', async (t) => {
   const events: RastroEvent[] = journeys.map(({ click }) => click);
   await publishEvents(nats, [...events, ...buyers.map(({ paid }) => paid)]);
   await untilAll('waiting', 'due');
-  await graph.fault(pixelId, { times: 1_000, action: { delayMs: 100 } });
+  await graph.fault(pixelId, { times: 1_000, action: { delayMs: 600 } });
   await sql`update pixels set paused_until = null`;
   // News from the catalog wakes both in the same moment.
   await pools.changeToken(pool, token);

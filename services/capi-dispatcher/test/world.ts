@@ -31,13 +31,16 @@ type Meta = Pool['meta'];
 
 const publicOrigin = 'https://go.example.com';
 
-/** Quick, so that every wait of the dispatcher fits into a test. */
+/**
+ * Quick, so that every wait of the dispatcher fits into a test; but where a wait that ends too
+ * early changes what is sent, it outlasts a machine that stands still for a second.
+ */
 const testPace: Partial<Pace> = {
-  callTimeoutMs: 1_000,
-  leaseMs: 3_000,
+  callTimeoutMs: 3_000,
+  leaseMs: 6_000,
   retryBaseMs: 100,
   throttleBaseMs: 200,
-  missingClickHoldMs: 1_500,
+  missingClickHoldMs: 5_000,
   browserFirstHoldMs: 100,
 };
 
@@ -73,6 +76,12 @@ export async function startWorld() {
     META_GRAPH_URL: `${sandbox.url}/graph`,
   };
   const config = readConfig(environment);
+  const publish = async (...events: RastroEvent[]): Promise<void> => {
+    for (const event of events) await publishEvent(nats, event);
+  };
+  const untilState = (eventId: string, state: string, timeoutMs = 30_000): Promise<LedgerRow> =>
+    eventually(() => rowIn(sql, eventId, state), { timeoutMs });
+  const pools = poolsOf(nats, sandbox);
 
   const owned = stack.move();
   return {
@@ -82,21 +91,32 @@ export async function startWorld() {
     /** For a dispatcher in a process of its own. */
     environment,
     graph: graphOf(sandbox),
-    pools: poolsOf(nats, sandbox),
+    pools,
+    /** Resolves once the dispatcher knows all of the catalog that was put so far, in its order. */
+    untilCatalogKnown: async (): Promise<void> => {
+      const last = await pools.add({ enabled: false });
+      await eventually(async () => {
+        const { click, pageViewId } = journeyOf(last);
+        await publish(click);
+        const { reason } = await untilState(pageViewId, 'skipped');
+        if (reason !== 'meta_disabled') throw new Error(`the catalog is not known yet: ${reason}`);
+      });
+    },
     start: (changes: Partial<Config> = {}): Promise<RunningService> =>
       startService({ ...config, pace: { ...config.pace, ...testPace }, ...changes }, kept),
-    /** What dispatchers of this process have said for an alarm to listen to, oldest first. */
-    alarmsOf: (pixelId: string): LogLine[] =>
-      lines
-        .map((line) => JSON.parse(line) as LogLine)
-        // Meta's own codes, of its answers, are numbers.
-        .filter((line) => line.pixelId === pixelId && typeof line.code === 'string'),
-    publish: async (...events: RastroEvent[]): Promise<void> => {
-      for (const event of events) await publishEvent(nats, event);
-    },
+    /**
+     * What dispatchers of this process have said for an alarm to listen to, oldest first, once it
+     * is as much as that: it is said after the commit.
+     */
+    alarmsOf: (pixelId: string, count: number): Promise<LogLine[]> =>
+      eventually(() => {
+        const alarms = alarmsIn(lines, pixelId);
+        if (alarms.length < count) throw new Error(`${alarms.length} alarms of ${pixelId}`);
+        return alarms;
+      }),
+    publish,
     /** The ledger's row once it is in that state. */
-    untilState: (eventId: string, state: string, timeoutMs = 10_000) =>
-      eventually(() => rowIn(sql, eventId, state), { timeoutMs }),
+    untilState,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -105,6 +125,15 @@ interface LogLine {
   readonly level: number;
   readonly code?: string | number | null;
   readonly pixelId?: string;
+}
+
+function alarmsIn(lines: readonly string[], pixelId: string): LogLine[] {
+  return (
+    lines
+      .map((line) => JSON.parse(line) as LogLine)
+      // Meta's own codes, of its answers, are numbers.
+      .filter((line) => line.pixelId === pixelId && typeof line.code === 'string')
+  );
 }
 
 export interface LedgerRow {
@@ -192,9 +221,24 @@ function graphOf({ url }: Sandbox) {
       (await call<GraphRequest[]>('GET', `/graph/requests?pixelId=${pixelId}`)).toReversed(),
     group: async (eventId: string): Promise<EventGroup | undefined> =>
       (await call<EventGroup[]>('GET', `/graph/events?eventId=${eventId}`))[0],
-    fault: (pixelId: string, rule: Pick<FaultRule, 'times' | 'action'>): Promise<unknown> =>
+    /** @returns what waits until it has struck: a call has come here in full. */
+    async fault(
+      pixelId: string,
+      rule: Pick<FaultRule, 'times' | 'action'>,
+    ): Promise<() => Promise<void>> {
       // Of what is sent alone: a question about its quality must not use the fault up.
-      call('POST', '/faults', { api: 'graph', match: { method: 'POST', pixelId }, ...rule }),
+      const match = { method: 'POST', pixelId };
+      const { id } = await call<{ id: string }>('POST', '/faults', {
+        api: 'graph',
+        match,
+        ...rule,
+      });
+      const check = async (): Promise<void> => {
+        const { rules } = await call<{ rules: { id: string; used: number }[] }>('GET', '/faults');
+        if (!rules.find((other) => other.id === id)?.used) throw new Error('no call yet');
+      };
+      return () => eventually(check, { timeoutMs: 30_000 });
+    },
   };
 }
 

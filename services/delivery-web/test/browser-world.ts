@@ -77,10 +77,13 @@ async function startParts(stack: AsyncDisposableStack) {
   }
 
   const reported = (paymentId: string) =>
-    eventually(async () => {
-      const copies = await reports(paymentId);
-      if (copies.length === 0) throw new Error('Meta has heard nothing');
-      return copies;
-    });
+    eventually(
+      async () => {
+        const copies = await reports(paymentId);
+        if (copies.length === 0) throw new Error('Meta has heard nothing');
+        return copies;
+      },
+      { timeoutMs: 30_000 },
+    );
   return { sandbox, serve, openPage, reports, reported };
 }

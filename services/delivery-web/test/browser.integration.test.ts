@@ -132,7 +132,7 @@ await t.test('not confirmed yet: loads itself again, without scripts, until it i
   });
   t.equal((await page.goto(address))?.status(), 202);
   t.match(await page.textContent('h1'), 'ainda não confirmado');
-  await page.waitForSelector('text=Acessar agora', { timeout: 10_000 });
+  await page.waitForSelector('text=Acessar agora');
   t.equal(asked, 3, 'once each time it loads');
   t.match(views, [{ paymentId }], 'only the delivery itself counts as opened');
   t.same(await reports(paymentId), [], 'without scripts the browser tells nothing');
@@ -145,7 +145,7 @@ await t.test('the token returns to the address once the Pixel is done', async (t
   const { context, page } = await openPage();
   await page.goto(address);
   await reported(paymentId);
-  await page.waitForURL(address, { timeout: 10_000 });
+  await page.waitForURL(address);
   await context.close();
   const { address: blocked } = await serve(
     {},
@@ -153,7 +153,7 @@ await t.test('the token returns to the address once the Pixel is done', async (t
   );
   const other = await openPage();
   await other.page.goto(blocked);
-  await other.page.waitForURL(blocked, { timeout: 2_000 });
+  await other.page.waitForURL(blocked);
   t.equal(await other.page.getAttribute('.button', 'href'), sampleDelivery.accessUrl);
   await other.page.reload();
   t.match(await other.page.evaluate('document.cookie'), /^((?!rastro_purchase).)*$/, 'not told');
@@ -180,7 +180,10 @@ await t.test('a slow Pixel never sees the token, whatever its user does meanwhil
     await route.continue();
   });
   await page.clock.install();
+  const asked = page.waitForRequest(/fbevents\.js$/);
   await page.goto(address, { waitUntil: 'commit' });
+  await asked;
+  await page.waitForURL(`${origin}/delivery/`);
   const opening = context.waitForEvent('page');
   await page.click('text=Acessar agora');
   await (await opening).waitForLoadState();

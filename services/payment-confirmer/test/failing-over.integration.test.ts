@@ -5,9 +5,12 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mock } from 'node:test';
 import { createLogger, newId } from '@rastro/runtime';
 import { eventually, sampleSecrets } from '@rastro/testing';
 import t from 'tap';
+import { defaultFailover } from '../src/core/failover.ts';
+import { boughtAtLast, patient } from './arrivals.ts';
 import { startProcess } from './stand-ins.ts';
 import { botId, eventOf, hurried, metricsOf, startTwoAccounts } from './two-accounts.ts';
 import { bought, buy, chargeAtBank, chargesOf, secondSecrets, sees, start } from './world.ts';
@@ -22,6 +25,12 @@ const accounts = await startTwoAccounts(async ({ method }) => {
 });
 t.teardown(() => accounts[Symbol.asyncDispose]());
 const { world, first, second, settle } = accounts;
+
+/** Also after the caller's time, on a busy machine; the process that follows needs its port. */
+const killed = () =>
+  eventually(() => {
+    if (strike !== null || child?.signalCode === null) throw new Error('not killed yet');
+  }, patient);
 
 await t.test('the first account makes no charge, so the second does', async (t) => {
   const lines: string[] = [];
@@ -103,7 +112,7 @@ await t.test('the first account hangs: an answer before the caller gives up', as
   const checkoutId = newId();
   const shown = await bought(world, { botId, checkoutId });
   const tookMs = performance.now() - startedAt;
-  t.ok(tookMs < 6_000, `${Math.round(tookMs)} ms`);
+  t.ok(tookMs < defaultFailover.budgetMs, `${Math.round(tookMs)} ms`);
   settle();
   t.same(await bought(world, { botId, checkoutId }), shown, 'that account stays');
   t.equal((await chargesOf(world, shown.paymentId)).length, 1);
@@ -112,16 +121,21 @@ await t.test('the first account hangs: an answer before the caller gives up', as
 await t.test('two processes at once, while the first account comes and goes', async (t) => {
   await using _one = await start(world, { failover: hurried });
   await using _two = await start(world, { failover: hurried, port: 0 });
+  const checkoutIds = Array.from({ length: 12 }, newId);
+  const shown = new Map(checkoutIds.map((checkoutId) => [checkoutId, new Set<string>()]));
+  const show = async (checkoutId: string) => {
+    const { pixCode } = await boughtAtLast(world, { botId, checkoutId });
+    shown.get(checkoutId)?.add(pixCode);
+  };
+  // Whose turn the others meet is chance: these two need either account for certain.
+  const [ofSecond = '', ofFirst = '', ...others] = checkoutIds;
+  first.setMode('swallow');
+  await show(ofSecond);
+  first.setMode('pass');
+  await show(ofFirst);
   let turn = 0;
   first.setMode(() => (['swallow', 'pass', 503, 'pass', 'hang'] as const)[turn++ % 5] ?? 'pass');
-  const checkoutIds = Array.from({ length: 10 }, newId);
-  const shown = new Map<string, Set<string>>();
-  await Promise.all(
-    [...checkoutIds, ...checkoutIds, ...checkoutIds].map(async (checkoutId) => {
-      const codes = shown.get(checkoutId) ?? new Set();
-      shown.set(checkoutId, codes.add((await bought(world, { botId, checkoutId })).pixCode));
-    }),
-  );
+  await Promise.all([...others, ...others, ...others].map(show));
   settle();
   const accountIds = new Set<unknown>();
   let made = 0;
@@ -139,8 +153,11 @@ await t.test('two processes at once, while the first account comes and goes', as
 });
 
 await t.test('an account that fails in a row rests, and comes back by a probe', async (t) => {
-  const failover = { ...hurried, failuresUntilRest: 2, restMs: 1_000 };
+  const failover = { ...defaultFailover, failuresUntilRest: 2 };
   await using _service = await start(world, { failover });
+  // A rest ends when the test says so, however long the requests take.
+  mock.timers.enable({ apis: ['Date'], now: Date.now() });
+  t.teardown(() => mock.timers.reset());
   const asked = async () => {
     const before = first.creations();
     await bought(world, { botId });
@@ -155,9 +172,9 @@ await t.test('an account that fails in a row rests, and comes back by a probe', 
   t.match(await buy(world, { botId }), { ok: false, error: { code: 'unavailable' } });
   t.equal(first.creations() - before, 1, 'the last resort');
   settle();
-  await eventually(async () => {
-    if ((await asked()) === 0) throw new Error('it still rests');
-  });
+  mock.timers.tick(failover.restMs - 1);
+  t.equal(await asked(), 0, 'it still rests');
+  mock.timers.tick(1);
   t.same([await asked(), await asked()], [1, 1], 'it is back');
 });
 
@@ -169,7 +186,7 @@ await t.test('SIGKILL after the second account has answered and before the commi
     strike = 'POST';
     const checkoutId = newId();
     t.match(await buy(world, { botId, checkoutId }, 3_000), { ok: false });
-    t.equal(strike, null, 'it was killed');
+    await killed();
     first.setMode(afterwards);
     child = await startProcess(world);
     const { paymentId, pixCode } = await bought(world, { botId, checkoutId });

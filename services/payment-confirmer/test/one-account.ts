@@ -67,9 +67,12 @@ export async function startOneAccount(options: AccountOptions): Promise<OneAccou
       const before = await answers(paymentId);
       await sql`
         update charges set asked_at = null, next_check_at = now() where payment_id = ${paymentId}`;
-      await eventually(async () => {
-        if ((await answers(paymentId)) === before) throw new Error('not asked yet');
-      });
+      await eventually(
+        async () => {
+          if ((await answers(paymentId)) === before) throw new Error('not asked yet');
+        },
+        { timeoutMs: 25_000 },
+      );
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -104,12 +107,15 @@ function entriesOf(
 
 /** What became of the last webhook of the account. */
 export async function lastOutcome({ world, accountId }: OneAccount): Promise<string> {
-  return eventually(async () => {
-    const [row] = await world.sql<{ outcome: string | null }[]>`
-      select outcome from webhooks where account_id = ${accountId} order by id desc limit 1`;
-    if (!row?.outcome) throw new Error('still to do');
-    return row.outcome;
-  });
+  return eventually(
+    async () => {
+      const [row] = await world.sql<{ outcome: string | null }[]>`
+        select outcome from webhooks where account_id = ${accountId} order by id desc limit 1`;
+      if (!row?.outcome) throw new Error('still to do');
+      return row.outcome;
+    },
+    { timeoutMs: 25_000 },
+  );
 }
 
 export const strangeReference = newId();

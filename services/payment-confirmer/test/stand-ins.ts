@@ -80,9 +80,12 @@ export async function startProcess(world: World): Promise<ChildProcess> {
     },
     stdio: 'ignore',
   });
-  await eventually(async () => {
-    const answer = await fetch(`${world.config.publicOrigin}/readyz`);
-    if (!answer.ok) throw new Error(await answer.text());
-  });
+  await eventually(
+    async () => {
+      const answer = await fetch(`${world.config.publicOrigin}/readyz`);
+      if (!answer.ok) throw new Error(await answer.text());
+    },
+    { timeoutMs: 30_000 },
+  );
   return child;
 }

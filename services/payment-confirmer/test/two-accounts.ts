@@ -1,11 +1,17 @@
 /** The demo with a second account behind the first; both gateways can be made to fail alone. */
 import type { IncomingMessage } from 'node:http';
 import type { CatalogItem, RastroEvent } from '@rastro/events';
-import { sealSecret } from '@rastro/runtime';
-import { putCatalog, sampleCatalog, sampleSecrets, testMasterKey } from '@rastro/testing';
+import { newId, sealSecret } from '@rastro/runtime';
+import {
+  eventually,
+  putCatalog,
+  sampleCatalog,
+  sampleSecrets,
+  testMasterKey,
+} from '@rastro/testing';
 import { defaultFailover } from '../src/core/failover.ts';
 import { type Proxy, startProxy } from './stand-ins.ts';
-import { secondSecrets, startWorld, type World } from './world.ts';
+import { bought, chargesOf, secondSecrets, startWorld, type World } from './world.ts';
 
 export interface TwoAccounts extends AsyncDisposable {
   readonly world: World;
@@ -69,6 +75,26 @@ function bot(id: string, accounts: readonly string[]) {
   const [accountId = '', ...fallbackAccounts] = accounts;
   const data = { ...(sample?.data as CatalogItem<'bot'>), id, account: accountId };
   return { kind: 'bot' as const, id, data: { ...data, fallbackAccounts } };
+}
+
+/**
+ * The first account's answer is lost, the second's is shown. A busy machine may miss the second's
+ * hurried time as well: then it is asked again, for the same charge.
+ */
+export async function strayed({ world, first, settle }: TwoAccounts) {
+  const request = { botId, checkoutId: newId() };
+  first.setMode('swallow');
+  const shown = await eventually(() => bought(world, request), { timeoutMs: 25_000 });
+  settle();
+  const charges = await eventually(async () => {
+    const made = await chargesOf(world, shown.paymentId);
+    if (made.length !== 2) throw new Error(`there are ${made.length} charges`);
+    return made;
+  });
+  const own = charges.find((charge) => charge.pix_code === shown.pixCode);
+  const stray = charges.find((charge) => charge.pix_code !== shown.pixCode);
+  if (!own || !stray) throw new Error('the code that is shown is of none of them');
+  return { ...shown, own, stray };
 }
 
 /** The first event of this type that JetStream has of a payment. */

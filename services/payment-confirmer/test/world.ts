@@ -9,6 +9,7 @@ import {
 import { ask, connectNats, type Nats } from '@rastro/messaging';
 import { type Logger, newId, type RunningService, sealSecret, type Sql } from '@rastro/runtime';
 import { type Sandbox, startSandbox } from '@rastro/sandbox';
+import { freePort } from '@rastro/servers';
 import {
   eventually,
   migratedDatabase,
@@ -21,7 +22,6 @@ import {
   testMasterKey,
   type TestServers,
 } from '@rastro/testing';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Webhook } from 'standardwebhooks';
 import type { Config } from '../src/config.ts';
@@ -137,15 +137,6 @@ function otherSeller(apiUrl: string): SampleEntry[] {
     // An account of somebody else's.
     botOf('bot-thief', 'pix-sandbox'),
   ];
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await new Promise<number>((resolve) => {
-    server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
-  });
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 export function start(
@@ -289,11 +280,14 @@ export async function sees(world: World, paymentId: string, ...types: string[]):
 
 /** Waits until nothing is left to be done about webhooks; resolves with their outcomes. */
 export async function processed(world: World): Promise<string[]> {
-  return eventually(async () => {
-    const rows = await world.sql<{ outcome: string | null }[]>`
-      select outcome from webhooks order by id`;
-    const outcomes = rows.map(({ outcome }) => outcome);
-    if (outcomes.includes(null)) throw new Error(`still to do: ${outcomes.join()}`);
-    return outcomes as string[];
-  });
+  return eventually(
+    async () => {
+      const rows = await world.sql<{ outcome: string | null }[]>`
+        select outcome from webhooks order by id`;
+      const outcomes = rows.map(({ outcome }) => outcome);
+      if (outcomes.includes(null)) throw new Error(`still to do: ${outcomes.join()}`);
+      return outcomes as string[];
+    },
+    { timeoutMs: 25_000 },
+  );
 }

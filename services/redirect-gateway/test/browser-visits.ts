@@ -75,6 +75,35 @@ export async function startVisits(stack: AsyncDisposableStack): Promise<Visits> 
   };
 }
 
+/**
+ * Keeps a page that leaves for Telegram's web where it is until the returned function is called: a
+ * slow machine's scripts, and who looks at the page, may need longer than it stays.
+ */
+export async function holdBack(page: Page): Promise<() => void> {
+  const gate = Promise.withResolvers<void>();
+  await page.route('https://t.me/**', async (route) => {
+    await gate.promise;
+    await route.fallback();
+  });
+  return gate.resolve;
+}
+
+/** In the page's own time, which waits for nobody: how long from its load until it leaves. */
+export async function timeDeparture(page: Page): Promise<() => number | undefined> {
+  const mark = 'left after ';
+  let tookMs: number | undefined;
+  page.on('console', (message) => {
+    if (message.text().startsWith(mark)) tookMs ??= Number(message.text().slice(mark.length));
+  });
+  await page.addInitScript(`{
+    let loadedMs = 0;
+    addEventListener('DOMContentLoaded', () => (loadedMs = performance.now()));
+    navigation.addEventListener('navigate', () =>
+      console.info('${mark}' + (performance.now() - loadedMs)));
+  }`);
+  return () => tookMs;
+}
+
 export const clickOf = (events: readonly RastroEvent[]) =>
   events.find(({ type }) => type === 'ClickTracked') as RastroEvent<'ClickTracked'>;
 

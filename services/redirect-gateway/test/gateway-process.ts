@@ -13,7 +13,7 @@ export interface GatewayProcess {
 const mainFile = join(import.meta.dirname, '../src/main.ts');
 /** Redis is not needed to answer. */
 const nowhere = 'redis://127.0.0.1:9';
-const readyWithinMs = 20_000;
+const readyWithinMs = 60_000;
 
 /** @param maxFileBlocks no file may become larger than so many blocks of 512 bytes. */
 export async function startGatewayProcess(

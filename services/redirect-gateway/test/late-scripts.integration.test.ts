@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import type { RastroEvent } from '@rastro/events';
 import { eventually } from '@rastro/testing';
 import t from 'tap';
-import { clickOf, errorsOf, everything, startVisits } from './browser-visits.ts';
+import { clickOf, errorsOf, everything, holdBack, startVisits } from './browser-visits.ts';
 
 await using stack = new AsyncDisposableStack();
 const { serve, visitor } = await startVisits(stack);
@@ -26,6 +26,7 @@ await t.test('late scripts work while the page is there, and spoil no cookie', a
   const served = await serve({ telegramLinkUrl: 'https://t.me' }, lateOptions);
   const origin = named(served.origin);
   const { page } = await visitor(phoneAt);
+  const letGo = await holdBack(page);
   const errors = errorsOf(page);
   const utmify: (string | null)[] = [];
   await page.route('https://utmify.test/**', async (route) => {
@@ -42,6 +43,7 @@ await t.test('late scripts work while the page is there, and spoil no cookie', a
   const told = await eventually(() => {
     const last = signalsOf(served.events).at(-1)?.data;
     assert.ok(last?.fbi);
+    assert.match(last.fbc ?? '', /\.[\w-]{8}$/, 'the builder is done');
     return last;
   });
   t.equal(told.fbi, '2804:14c:5b41::7');
@@ -52,6 +54,7 @@ await t.test('late scripts work while the page is there, and spoil no cookie', a
   await eventually(() => assert.deepEqual(utmify, ['66d0fdb34f04fa44c5955f2c']));
   t.same(errors, [], 'nothing that the policy forbids');
 
+  letGo();
   // The web where no app opened: if that met the next visit, one would cancel the other.
   await page.waitForURL('https://t.me/**');
   served.events.length = 0;
@@ -73,13 +76,15 @@ await t.test('a click id that the builder would decode is kept from it', async (
   });
   await eventually(() => assert.equal(departures.length, 1));
   t.notOk(asked.some((url) => url.includes('/go/-/')));
-  t.equal(signalsOf(served.events).at(-1)?.data.fbc, clickOf(served.events).data.fbc);
+  const { fbc } = clickOf(served.events).data;
+  await eventually(() => assert.equal(signalsOf(served.events).at(-1)?.data.fbc, fbc));
   t.match(clickOf(served.events).data.fbc, /\.a%2Bb$/);
 });
 
 await t.test('in Facebook’s own browser the app tells the click’s id', async (t) => {
   const served = await serve({ telegramLinkUrl: 'https://t.me' }, lateOptions);
   const { page } = await visitor(phoneAt);
+  const letGo = await holdBack(page);
   await page.addInitScript(`window.webkit = { messageHandlers: { browserProperties: {
     postMessage: async (name) => (name === 'clickID' ? 'IwARfromTheApp' : ''),
   } } }`);
@@ -91,4 +96,5 @@ await t.test('in Facebook’s own browser the app tells the click’s id', async
       /^fb\.1\.\d{13}\.IwARfromTheApp\./,
     );
   });
+  letGo();
 });

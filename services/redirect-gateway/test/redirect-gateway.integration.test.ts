@@ -49,13 +49,27 @@ async function click(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(`${url}/go/promo?fbclid=abc`, {
       headers: phoneHeaders,
-      signal: AbortSignal.timeout(5_000),
+      signal: AbortSignal.timeout(20_000),
     });
     return /\?start=([0-9a-f]{32})/.exec(await response.text())?.[1];
   } catch {
     return undefined; // killed before it could answer
   }
 }
+
+/** Visitors are only answered with a bot once the catalog is known. */
+const untilReady = (url: string): Promise<void> =>
+  eventually(async () => assert.equal((await fetch(`${url}/readyz`)).status, 200), {
+    timeoutMs: 30_000,
+  });
+
+const spoolOf = (folder: string): string => join(servers.folder, folder, 'redirect-gateway/spool');
+
+/** A last segment is given up some seconds after its last event was stored. */
+const untilDrained = (folder: string): Promise<void> =>
+  eventually(async () => assert.deepEqual(await readdir(spoolOf(folder)), []), {
+    timeoutMs: 30_000,
+  });
 
 /** All of TRAFFIC, from its first message. */
 async function traffic(from: Nats): Promise<RastroEvent[]> {
@@ -64,33 +78,46 @@ async function traffic(from: Nats): Promise<RastroEvent[]> {
   const consumer = await from.js.consumers.get('TRAFFIC');
   if (state.messages === 0) return [];
   const found: RastroEvent[] = [];
-  const messages = await consumer.fetch({ max_messages: state.messages, expires: 5_000 });
+  const messages = await consumer.fetch({ max_messages: state.messages, expires: 30_000 });
   for await (const message of messages) {
     const event = parseEvent(message.string());
-    if (event.ok) found.push(event.value);
+    assert.ok(event.ok, message.subject);
+    found.push(event.value);
     if (found.length === state.messages) break;
   }
+  assert.equal(found.length, state.messages, 'read to its end');
   return found;
 }
 
 async function timesOf(tokens: readonly string[]): Promise<number[]> {
   const clicks = (await traffic(nats)).filter(({ type }) => type === 'ClickTracked');
-  return tokens.map((token) => clicks.filter((event) => event.correlationid === token).length);
+  const byToken = Map.groupBy(clicks, ({ correlationid }) => correlationid);
+  return tokens.map((token) => byToken.get(token)?.length ?? 0);
 }
+
+/** NATS, the gateway's link to it and its thread may all have to come back for that. */
+const untilAllOnce = (tokens: readonly string[]): Promise<void> =>
+  eventually(async () => assert.deepEqual(new Set(await timesOf(tokens)), new Set([1])), {
+    timeoutMs: 60_000,
+  });
 
 await t.test('a click and its beacon arrive once; a bot out of order is left', async (t) => {
   await using service = await start('main');
+  await untilReady(service.url);
   const token = (await click(service.url)) ?? '';
   const beacon = await fetch(`${service.url}/api/tracking/cookies`, {
     method: 'POST',
     body: JSON.stringify({ tracking_token: token, _fbp: 'fb.0.1762902353123.1' }),
   });
   t.equal(beacon.status, 204);
-  const events = await eventually(async () => {
-    const all = await traffic(nats);
-    assert.equal(all.length, 2);
-    return all;
-  });
+  const events = await eventually(
+    async () => {
+      const all = await traffic(nats);
+      assert.equal(all.length, 2);
+      return all;
+    },
+    { timeoutMs: 30_000 },
+  );
   t.same(
     events.map(({ type, workspaceid, correlationid }) => [type, workspaceid, correlationid]),
     [
@@ -152,12 +179,11 @@ await t.test(
       await using service = await start('main');
       for (let at = 0; at < 5; at += 1) await clickOn(service.url);
       await servers.nats.start();
-      await eventually(async () => assert.deepEqual(new Set(await timesOf(tokens)), new Set([1])), {
-        timeoutMs: 20_000,
-      });
+      await untilAllOnce(tokens);
+      await untilDrained('main');
     }
     t.same(new Set(await timesOf(tokens)), new Set([1]));
-    t.same(await readdir(join(servers.folder, 'main/redirect-gateway/spool')), [], 'all drained');
+    t.same(await readdir(spoolOf('main')), [], 'all drained');
   },
 );
 
@@ -174,55 +200,52 @@ await t.test(
     const environment = environmentIn('killed');
     for (let round = 0; round < 3; round += 1) {
       const gateway = await startGatewayProcess(environment);
+      await untilReady(gateway.url);
+      const before = tokens.length;
       const visitors = Array.from({ length: 16 }, async () => {
         for (let token = await click(gateway.url); token; token = await click(gateway.url))
           tokens.push(token);
       });
-      await eventually(() => assert.ok(tokens.length >= (round + 1) * 150));
+      await eventually(() => assert.ok(tokens.length >= before + 150), { timeoutMs: 30_000 });
       await gateway.end('SIGKILL');
       await Promise.all(visitors);
     }
     // The last answers came while NATS was away and the process died: only the disk knows of them.
     const gateway = await startGatewayProcess(environment);
+    await untilReady(gateway.url);
     await servers.nats.kill();
     for (let at = 0; at < 20; at += 1) tokens.push((await click(gateway.url)) ?? 'none');
     await gateway.end('SIGKILL');
-    const files = await readdir(join(servers.folder, 'killed/redirect-gateway/spool'));
-    const [left = ''] = files.slice(-1);
-    t.match(
-      await readFile(join(servers.folder, 'killed/redirect-gateway/spool', left), 'utf8'),
-      tokens.at(-1),
-    );
+    const left = (await readdir(spoolOf('killed'))).toSorted().at(-1) ?? '';
+    t.match(await readFile(join(spoolOf('killed'), left), 'utf8'), tokens.at(-1));
     await servers.nats.start();
     const last = await startGatewayProcess(environment);
-    await eventually(async () => assert.deepEqual(new Set(await timesOf(tokens)), new Set([1])), {
-      timeoutMs: 20_000,
-    });
+    await untilAllOnce(tokens);
+    await untilDrained('killed');
     await last.end('SIGTERM');
     const events = await traffic(nats);
     t.equal(new Set(events.map(({ id }) => id)).size, events.length, 'no event is there twice');
     t.same(new Set(await timesOf(tokens)), new Set([1]), `${tokens.length} answered clicks`);
-    t.same(await readdir(join(servers.folder, 'killed/redirect-gateway/spool')), []);
+    t.same(await readdir(spoolOf('killed')), []);
   },
 );
 
 await t.test('a disk that is full again and again: a page, and each click once', async (t) => {
   // Room for some twenty clicks a file; the write that does not fit is torn, as on a full disk.
   const gateway = await startGatewayProcess(environmentIn('full'), { maxFileBlocks: 64 });
-  await eventually(async () => assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200));
+  await untilReady(gateway.url);
   const tokens: string[] = [];
   for (let round = 0; round < 10; round += 1) {
     const answered = await Promise.all(Array.from({ length: 25 }, () => click(gateway.url)));
     for (const token of answered) tokens.push(token ?? 'none');
   }
   t.notOk(tokens.includes('none'), 'every visitor got the page');
-  await eventually(async () => assert.deepEqual(new Set(await timesOf(tokens)), new Set([1])), {
-    timeoutMs: 20_000,
-  });
+  await untilAllOnce(tokens);
   const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
   t.match(metrics, /rastro_spool_failures_total\S* [1-9]/, 'and it is counted');
+  await untilDrained('full');
   await gateway.end('SIGTERM');
-  t.same(await readdir(join(servers.folder, 'full/redirect-gateway/spool')), []);
+  t.same(await readdir(spoolOf('full')), []);
 });
 
 await t.test('a damaged snapshot is told by NATS again', async (t) => {
@@ -230,6 +253,7 @@ await t.test('a damaged snapshot is told by NATS again', async (t) => {
   t.match(JSON.parse(await readFile(file, 'utf8')), { entries: { length: 3 } });
   await rm(file);
   await using service = await start('main');
+  await untilReady(service.url);
   t.ok(await click(service.url));
   await eventually(async () =>
     assert.equal(JSON.parse(await readFile(file, 'utf8')).entries.length, 3),

@@ -90,7 +90,10 @@ await t.test('said three times, in any order, to two processes: counted once', a
   const others = Array.from({ length: 50 }, () => sampleEvent('ClickRefused'));
   const said = shuffled([...clicks, ...clicks, ...clicks, ...others]);
   const publish = (event: RastroEvent) =>
-    nats.js.publish(eventSubject(event), JSON.stringify(event), { msgID: crypto.randomUUID() });
+    nats.js.publish(eventSubject(event), JSON.stringify(event), {
+      msgID: crypto.randomUUID(),
+      timeout: 30_000,
+    });
   const middle = said.length >> 1;
   await Promise.all(said.slice(0, middle).map(publish));
   await servers.postgres.kill();

@@ -165,15 +165,18 @@ await t.test(
       await reading.promise;
     });
     const child = startCommand('rebuild', 'sessions');
-    await eventually(async () => {
-      const [row] = await admin`
-      select 1 from pg_locks where locktype = 'relation' and not granted
-      and relation = 'tracking.sessions'::regclass`;
-      if (!row) throw new Error(`it does not wait for the reader yet: ${child.output()}`);
-    });
+    await eventually(
+      async () => {
+        const [row] = await admin`
+          select 1 from pg_locks where locktype = 'relation' and not granted
+          and relation = 'tracking.sessions'::regclass`;
+        if (!row) throw new Error(`it does not wait for the reader yet: ${child.output()}`);
+      },
+      { timeoutMs: 60_000 },
+    );
     await t.rejects(rebuildSessions(), { code: 'REBUILD_RUNNING' });
     const second = startCommand('rebuild');
-    const [code] = (await once(second, 'exit')) as [number];
+    const [code] = (await once(second, 'close')) as [number];
     t.equal(code, 1);
     t.match(second.output(), /Another rebuild is running/);
 
@@ -187,7 +190,7 @@ await t.test(
     reading.resolve();
     await reader;
 
-    const report = await eventually(() => rebuildSessions());
+    const report = await eventually(() => rebuildSessions(), { timeoutMs: 30_000 });
     t.match(report, { isIdentical: true });
     const tables = await admin`
     select tablename from pg_tables where tablename ~ '_(next|old)$'`;
@@ -256,7 +259,7 @@ await t.test('what would stay with the old version is told before anything is do
 
 await t.test('the command says what was done, and which projections there are', async (t) => {
   const [unknown, json] = [startCommand('rebuild', 'nonsense'), startCommand('rebuild', '--json')];
-  t.strictSame(await Promise.all([once(unknown, 'exit'), once(json, 'exit')]), [
+  t.strictSame(await Promise.all([once(unknown, 'close'), once(json, 'close')]), [
     [2, null],
     [0, null],
   ]);

@@ -29,6 +29,8 @@ const { sql, url } = database;
 const log = testLog();
 const redis = connectRedis({ url: servers.redis.url, service: 'test', log });
 t.teardown(() => redis.disconnect());
+// A write is given up where Redis is not reached yet.
+await eventually(() => redis.ping());
 const cache = createAnswerCache(redis, log);
 const find = createTrackingReader(sql, cache);
 const store = createStoreBatch(sql, createPartitions(sql));

@@ -195,13 +195,14 @@ await t.test('the payer is not kept, nor what Postgres cannot keep', async (t) =
 
 await t.test('64 KiB of anything cost a stranger more than us', async (t) => {
   const texts = ['a'.repeat(60_000), 'a@'.repeat(30_000), 'a.'.repeat(30_000), '1'.repeat(60_000)];
-  const started = performance.now();
+  const before = process.cpuUsage();
   for (const text of texts) {
     const given = delivery({ text: JSON.stringify({ type: 'payment', note: text }), headers: {} });
     t.equal(outcomeOf(given), 'unproven');
     withoutPayer(Array.from({ length: 60 }, () => text));
   }
-  t.ok(performance.now() - started < 1_000, 'within a second');
+  const { user, system } = process.cpuUsage(before);
+  t.ok(user + system < 1_000_000, 'a second of work, however long it had to wait');
   t.equal(withoutPayer('to maria.santos+x@example.com.br, at once'), 'to …, at once');
   t.end();
 });
