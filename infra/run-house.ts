@@ -1,5 +1,11 @@
 /** Runs the constellation for a person at a terminal: says what happens and where to click. */
-import { ConfigError, createLogger, type Environment, nextSignal } from '@rastro/runtime';
+import {
+  ConfigError,
+  createLogger,
+  endProcess,
+  type Environment,
+  nextSignal,
+} from '@rastro/runtime';
 import { type HouseConfig, readHouseConfig } from './config.ts';
 import { type House, startHouse } from './house.ts';
 import { progressOn } from './progress.ts';
@@ -10,7 +16,8 @@ export async function runHouse(
   mode: 'one-process' | 'processes',
   environment: Environment,
 ): Promise<void> {
-  const config = readOrExit(environment);
+  const config = readConfig(environment);
+  if (config === null) return endProcess(2);
   const log = createLogger({ level: config.logLevel, isPretty: process.stdout.isTTY });
   const progress = progressOn(process.stdout);
   const running = findRunning(config.dataDir);
@@ -18,7 +25,7 @@ export async function runHouse(
     progress.say(
       `Rastro already runs with this data folder: ${running.publicOrigin} (pid ${running.pid}).`,
     );
-    process.exit(1);
+    return endProcess(1);
   }
   for (const name of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(name, (error) => {
@@ -36,19 +43,20 @@ export async function runHouse(
   } catch (error) {
     progress.say(`\nRastro could not start: ${(error as Error).message}`);
     log.debug({ err: error }, 'start failed');
-    process.exit(1);
+    return endProcess(1);
   }
   progress.say('Stopped. Everything is kept for the next start.');
-  process.exit(0);
+  endProcess(0);
 }
 
-function readOrExit(environment: Environment): HouseConfig {
+/** Null when it is wrong, which has been said then. */
+function readConfig(environment: Environment): HouseConfig | null {
   try {
     return readHouseConfig(environment);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
-    process.exit(2);
+    return null;
   }
 }
 

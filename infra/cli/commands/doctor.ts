@@ -1,5 +1,5 @@
 /** `rastro doctor`: why does nothing arrive at Meta? */
-import { createLogger, readEnvironment, settings } from '@rastro/runtime';
+import { createLogger, endProcess, readEnvironment, settings } from '@rastro/runtime';
 import { type Command, InvalidArgumentError } from 'commander';
 import { rolePassword } from '../../database.ts';
 import { type Diagnosis, examine } from '../../doctor/doctor.ts';
@@ -60,12 +60,9 @@ async function doctor({ workspace, pool, testCall, json = false }: Options): Pro
   const { findings } = diagnosis;
   if (json) printJson(findings);
   else print(findings);
-  if (findings.some(({ status }) => status === 'failed')) process.exitCode = 1;
   // The client's connection to a NATS server that says nothing would keep us here.
-  setTimeout(() => process.exit(), lingerMs).unref();
+  endProcess(findings.some(({ status }) => status === 'failed') ? 1 : 0);
 }
-
-const lingerMs = 1_000;
 
 function refuseUnknown(
   { workspace, pool }: { workspace: string | undefined; pool: string | undefined },

@@ -46,7 +46,13 @@ export {
   preparedPageHeaders,
 } from './page-headers.ts';
 export { Problem } from './problem.ts';
-export { nextSignal, type RunningService, runService, type ServiceProcess } from './process.ts';
+export {
+  endProcess,
+  nextSignal,
+  type RunningService,
+  runService,
+  type ServiceProcess,
+} from './process.ts';
 export { connectRedis, type Redis } from './redis.ts';
 export { deriveSecret, isSameSecret, openSecret, SealError, sealSecret } from './secrets.ts';
 export { settings } from './settings.ts';

@@ -21,7 +21,8 @@ export async function runService<C extends { readonly logLevel: string }>(
   service: ServiceProcess<C>,
   environment: Environment,
 ): Promise<void> {
-  const config = readOrExit(service, environment);
+  const config = readConfig(service, environment);
+  if (config === null) return endProcess(2);
   const log = createLogger({ service: service.name, level: config.logLevel });
   process.on('uncaughtException', (error) => exitAfter(log, error));
   process.on('unhandledRejection', (error) => exitAfter(log, error));
@@ -39,20 +40,33 @@ export async function runService<C extends { readonly logLevel: string }>(
   ).unref();
   await running[Symbol.asyncDispose]();
   log.info('stopped');
-  process.exit(0);
+  endProcess(0);
 }
 
-function readOrExit<C extends { readonly logLevel: string }>(
+/** Null when it is wrong, which has been said then. */
+function readConfig<C extends { readonly logLevel: string }>(
   service: ServiceProcess<C>,
   environment: Environment,
-): C {
+): C | null {
   try {
     return service.readConfig(environment);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${service.name}: ${error.message}\n`);
-    process.exit(2);
+    return null;
   }
+}
+
+/** How long something that was not closed may keep a process that is done. */
+const lingerMs = 1_000;
+
+/**
+ * For whoever is done and has closed everything: the process ends by itself, having nothing left to
+ * do. `process.exit` at once may hang for ever (decision 030), and is for what must not go on.
+ */
+export function endProcess(exitCode: number): void {
+  process.exitCode = exitCode;
+  setTimeout(() => process.exit(), lingerMs).unref();
 }
 
 /** The first signal asks to drain; a second one ends the process at once. */

@@ -1,31 +1,37 @@
-import { ConfigError, readConfig } from './config.ts';
+import { ConfigError, readConfig, type SandboxConfig } from './config.ts';
 import { startSandbox } from './server.ts';
 
 /* oxlint-disable-next-line node/no-process-env -- the one place that hands the environment on */
-const config = readConfigOrExit(process.env);
-const { journalFile, ...options } = config;
-const sandbox = await startSandbox({
-  ...options,
-  ...(journalFile === undefined ? {} : { journalFile }),
-}).catch((error: NodeJS.ErrnoException) => {
-  const hint = error.code === 'EADDRINUSE' ? ' Set PORT to a free one.' : '';
-  console.error(`The sandbox cannot start: ${error.message}.${hint}`);
-  process.exit(2);
-});
-console.log(`The sandbox is at ${sandbox.url}`);
+await main(process.env);
 
-const stop = () => {
-  void sandbox[Symbol.asyncDispose]().then(() => process.exit(0));
-};
-process.once('SIGINT', stop);
-process.once('SIGTERM', stop);
-
-function readConfigOrExit(environment: NodeJS.ProcessEnv) {
+/** Runs until a signal, and ends when there is nothing left to do: see decision 030. */
+async function main(environment: NodeJS.ProcessEnv): Promise<void> {
   try {
-    return readConfig(environment);
+    await run(readConfig(environment));
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    console.error(error.message);
-    process.exit(2);
+    const problem = problemIn(error);
+    if (problem === null) throw error;
+    console.error(problem);
+    process.exitCode = 2;
   }
+}
+
+async function run({ journalFile, ...options }: SandboxConfig): Promise<void> {
+  const sandbox = await startSandbox({
+    ...options,
+    ...(journalFile === undefined ? {} : { journalFile }),
+  });
+  console.log(`The sandbox is at ${sandbox.url}`);
+  const stop = (): void => void sandbox[Symbol.asyncDispose]();
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+}
+
+/** What a person can mend, in words. */
+function problemIn(error: unknown): string | null {
+  if (error instanceof ConfigError) return error.message;
+  const { code, message, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined) return null;
+  const hint = code === 'EADDRINUSE' ? ' Set PORT to a free one.' : '';
+  return `The sandbox cannot start: ${message}.${hint}`;
 }
