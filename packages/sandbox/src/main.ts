@@ -9,9 +9,7 @@ async function main(environment: NodeJS.ProcessEnv): Promise<void> {
   try {
     await run(readConfig(environment));
   } catch (error) {
-    const problem = problemIn(error);
-    if (problem === null) throw error;
-    console.error(problem);
+    console.error(problemIn(error));
     process.exitCode = 2;
   }
 }
@@ -27,11 +25,9 @@ async function run({ journalFile, ...options }: SandboxConfig): Promise<void> {
   process.once('SIGTERM', stop);
 }
 
-/** What a person can mend, in words. */
-function problemIn(error: unknown): string | null {
-  if (error instanceof ConfigError) return error.message;
-  const { code, message, syscall } = error as NodeJS.ErrnoException;
-  if (syscall === undefined) return null;
+function problemIn(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (error instanceof ConfigError) return message;
   const hint = code === 'EADDRINUSE' ? ' Set PORT to a free one.' : '';
   return `The sandbox cannot start: ${message}.${hint}`;
 }

@@ -248,11 +248,19 @@ await t.test(
     t.match(bad.output(), /PORT/);
     t.match(bad.output(), /PUBLIC_ORIGIN/, 'all problems at once');
 
-    const worldFile = join(t.testdir({ 'world.json': JSON.stringify(world) }), 'world.json');
+    const folder = t.testdir({ 'world.json': JSON.stringify(world), 'wrong.json': '{"bots": 1}' });
+    const wrong = run({ PORT: '0', SANDBOX_WORLD_FILE: join(folder, 'wrong.json') });
+    t.equal(await wrong.ended, 2);
+    t.notMatch(wrong.output(), /at .*\.ts:/, 'in words');
+
+    const worldFile = join(folder, 'world.json');
     const good = run({ PORT: '0', SANDBOX_WORLD_FILE: worldFile });
     const said = await eventually(good.output, (text) => /http:\S+\s/.test(text), 60_000);
     const url = /http:\S+/.exec(said)?.[0] ?? '';
     t.equal((await call(`${url}/telegram/bot111:alpha/getMe`)).status, 200);
+    const second = run({ PORT: new URL(url).port, SANDBOX_WORLD_FILE: worldFile });
+    t.equal(await second.ended, 2);
+    t.match(second.output(), /cannot start.*Set PORT to a free one/);
     good.child.kill('SIGTERM');
     t.equal(await good.ended, 0);
   },

@@ -204,7 +204,7 @@ async function recordOpening(
       wrap(event, { workspaceId, time, causationId: checkoutId }),
     );
     await append(tx, { streamId: streamOf(paymentId), expectedVersion: 0, events });
-    const nextCheckAt = firstCheck(charge, { opened, schedule, now });
+    const nextCheckAt = firstCheck({ opened, schedule, now });
     metrics.payments.inc({ status: 'pending' });
     const key = { paymentId, accountId };
     return {
@@ -215,10 +215,15 @@ async function recordOpening(
 }
 
 /** A repeated creation may find the charge paid already: then at once. */
-function firstCheck(
-  charge: Charge,
-  { opened, schedule, now }: { opened: OpenedCharge; schedule: Schedule; now: Date },
-): Date {
+function firstCheck({
+  opened,
+  schedule,
+  now,
+}: {
+  opened: OpenedCharge;
+  schedule: Schedule;
+  now: Date;
+}): Date {
   if (opened.status !== 'pending') return now;
   const openedAtMs = now.getTime();
   const expiresAtMs = Date.parse(opened.expiresAt);

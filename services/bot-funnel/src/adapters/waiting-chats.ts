@@ -1,4 +1,5 @@
 /** Keeps a chat in order while its /start waits for the click that it names. */
+import { LRUCache } from 'lru-cache';
 import type { Incoming } from '../core/incoming.ts';
 import { clickWaitMs } from '../core/retry.ts';
 import { leadKey } from './lead-store.ts';
@@ -14,29 +15,22 @@ export interface WaitingChats {
 
 /** A /start that another process took over in the meantime holds nobody for longer than this. */
 const holdMs = clickWaitMs + 1_000;
+const maxChats = 100_000;
 
 /** Remembered by this process alone: after a restart an update may overtake a waiting /start. */
-export function createWaitingChats(now: () => number = Date.now): WaitingChats {
-  // In the order of their times, more or less: the oldest is looked at first.
-  const chats = new Map<string, { readonly updateId: number; readonly until: number }>();
+export function createWaitingChats(): WaitingChats {
+  /** The waiting update of each chat. */
+  const waiting = new LRUCache<string, number>({ max: maxChats, ttl: holdMs });
   return {
-    isBehind(incoming) {
-      const first = chats.get(leadKey(incoming));
-      return first !== undefined && first.until > now() && first.updateId < incoming.updateId;
-    },
+    isBehind: (incoming) =>
+      (waiting.get(leadKey(incoming)) ?? Number.POSITIVE_INFINITY) < incoming.updateId,
     wait(incoming) {
-      for (const [key, { until }] of chats) {
-        if (until > now()) break;
-        chats.delete(key);
-      }
       const key = leadKey(incoming);
-      if ((chats.get(key)?.until ?? 0) > now()) return;
-      const { updateId, receivedAt } = incoming;
-      chats.set(key, { updateId, until: Date.parse(receivedAt) + holdMs });
+      if (!waiting.has(key)) waiting.set(key, incoming.updateId);
     },
     go(incoming) {
       const key = leadKey(incoming);
-      if (chats.get(key)?.updateId === incoming.updateId) chats.delete(key);
+      if (waiting.get(key) === incoming.updateId) waiting.delete(key);
     },
   };
 }
